@@ -1,0 +1,91 @@
+"""Every option of the app, in one typed, frozen object read from ``TALLER_*`` environment variables.
+
+``get_settings()`` reads them once a process. The README's table is made from the field descriptions
+(``python -m core.settings`` prints it) and a test compares the two.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The options. Field ``hub_timeout`` is read from ``TALLER_HUB_TIMEOUT``, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="TALLER_", frozen=True, extra="ignore")
+
+    models_dir: Path | None = Field(
+        default=None,
+        description="Folder with models in `org/name/` sub-folders, looked at before the hub's cache.",
+    )
+    offline: bool = Field(
+        default=False,
+        description="`1`: never contact the model hub; only what is on this machine is used.",
+    )
+    hub_timeout: float = Field(
+        default=8.0,
+        gt=0,
+        le=600,
+        description="Seconds without an answer after which a request to the hub is given up.",
+    )
+    page_wait: float = Field(
+        default=1.5,
+        ge=0,
+        le=30,
+        description="Seconds a page waits for files on their way before it shows what is already here.",
+    )
+    language: Literal["es", "en"] = Field(
+        default="es",
+        description="Language for visitors whose browser asks for neither Spanish nor English.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="Address under which visitors reach the app, for the links it makes; "
+        "unset, the address in the visitor's browser.",
+    )
+
+    @field_validator("models_dir", "public_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        # `TALLER_MODELS_DIR= make run` means "none", not the current folder.
+        return None if value == "" else value
+
+    @field_validator("models_dir")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().resolve() if value else None
+
+
+@cache
+def get_settings() -> Settings:
+    """The process's settings.
+
+    Raises:
+        pydantic.ValidationError: a variable holds a value of the wrong kind; it names the variable's field.
+    """
+    return Settings()
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return f"`{int(value)}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def markdown_table() -> str:
+    """The options as the Markdown table that stands in the README."""
+    rows = ["| Variable | Default | What it does |", "| --- | --- | --- |"]
+    rows += [
+        f"| `TALLER_{name.upper()}` | {_default(field.default)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(markdown_table())

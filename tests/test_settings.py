@@ -1,0 +1,36 @@
+"""The settings: read from the environment, frozen."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from core.settings import Settings
+
+
+def test_read_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TALLER_MODELS_DIR", str(tmp_path / "a" / ".."))
+    monkeypatch.setenv("TALLER_OFFLINE", "1")
+    monkeypatch.setenv("TALLER_HUB_TIMEOUT", "2.5")
+    settings = Settings()
+    assert settings.models_dir == tmp_path.resolve()
+    assert settings.offline is True
+    assert settings.hub_timeout == 2.5
+
+
+def test_empty_means_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TALLER_MODELS_DIR", "")
+    monkeypatch.setenv("TALLER_PUBLIC_URL", "")
+    assert Settings().models_dir is None
+    assert Settings().public_url is None
+
+
+def test_wrong_values_name_their_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TALLER_HUB_TIMEOUT", "mucho")
+    with pytest.raises(ValidationError, match="hub_timeout"):
+        Settings()
+
+
+def test_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().offline = True  # type: ignore[misc]
