@@ -1,0 +1,189 @@
+"""Prints again the figures on the cards of the models that ship.
+
+    python -m core.training.evaluate wordpiece-es --data ../shared/data [--hub ../shared/hub]
+
+Each model adds its own function to ``EVALUATIONS``.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from core.errors import InputInvalid
+from core.i18n import gettext as _
+from core.training.recipes.corpora import WORD, Corpus
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MODELS: Final = Path(__file__).resolve().parents[1] / "models"
+
+# Vocabularies to compare with: column heading → folder under --hub.
+RIVALS: Final[Mapping[str, str]] = {
+    "BETO cased": "dccuchile/bert-base-spanish-wwm-cased",
+    "BETO uncased": "dccuchile/bert-base-spanish-wwm-uncased",
+    "mBERT cased": "google-bert/bert-base-multilingual-cased",
+    "BERT cased (en)": "google-bert/bert-base-cased",
+    "BERT uncased (en)": "google-bert/bert-base-uncased",
+}
+OURS: Final = "wordpiece-es"
+
+
+@dataclass(frozen=True, slots=True)
+class Fertility:
+    """How a tokenizer cuts a text.
+
+    Attributes:
+        words: runs of letters, marks and digits.
+        tokens: tokens that overlap a word (punctuation left aside).
+        whole: words that are exactly one token of their own, not unknown.
+        unknown: ``[UNK]`` tokens, on words or not.
+        pieces: word → tokens it was cut into, for words of three or more.
+    """
+
+    words: int
+    tokens: int
+    whole: int
+    unknown: int
+    pieces: Mapping[str, int]
+
+    @property
+    def fertility(self) -> float:
+        """Tokens per word (Rust et al., 2021)."""
+        return self.tokens / self.words
+
+
+def measure(backend: "Tokenizer", texts: Iterable[str]) -> Fertility:
+    """Cuts ``texts`` and counts.
+
+    Args:
+        backend: a tokenizer whose offsets are code points of the text.
+        texts: at least one word in all.
+    """
+    words = tokens = whole = unknown = 0
+    pieces: dict[str, int] = {}
+    remaining = iter(texts)
+    while batch := list(islice(remaining, 2000)):
+        for text, encoding in zip(batch, backend.encode_batch(batch, add_special_tokens=False), strict=True):
+            spans = [match.span() for match in WORD.finditer(text)]
+            covering: Counter[int] = Counter()
+            spoiled: set[int] = set()
+            at = 0
+            for piece, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True):
+                unknown += piece == "[UNK]"
+                while at < len(spans) and spans[at][1] <= start:
+                    at += 1
+                over = at
+                while over < len(spans) and spans[over][0] < end:
+                    covering[over] += 1
+                    if piece == "[UNK]" or start < spans[over][0] or end > spans[over][1]:
+                        spoiled.add(over)
+                    over += 1
+                tokens += over > at
+            words += len(spans)
+            for index, n in covering.items():
+                whole += n == 1 and index not in spoiled
+                if n > 2:
+                    start, end = spans[index]
+                    pieces[text[start:end]] = n
+    return Fertility(words, tokens, whole, unknown, pieces)
+
+
+def load_tokenizer(folder: Path) -> "Tokenizer":
+    """The Rust tokenizer of a ``save_pretrained`` folder.
+
+    Raises:
+        InputInvalid: nothing is there.
+    """
+    from transformers import AutoTokenizer
+
+    if not (folder / "vocab.txt").is_file():
+        raise InputInvalid(
+            _("No encuentro el tokenizador en «{path}». Indica con --hub la carpeta que lo contiene.").format(
+                path=folder
+            )
+        )
+    backend: Tokenizer = AutoTokenizer.from_pretrained(str(folder)).backend_tokenizer
+    return backend
+
+
+def wordpiece_test_sets(data: Path) -> dict[str, list[str]]:
+    """What the Spanish WordPiece is reported on: name → paragraphs or sentences never trained on."""
+    corpus = Corpus(data)
+
+    def held(source: str) -> Iterator[str]:
+        return chain.from_iterable(d.paragraphs for d in corpus.iter_documents(source, "test"))
+
+    gsd, pud = (list(corpus.iter_evaluation(key)) for key in ("ud-gsd", "ud-pud"))
+    return {
+        "UD GSD dev+test": gsd,
+        "UD PUD": pud,
+        "UD, all": gsd + pud,
+        "es-cuentos": list(corpus.iter_evaluation("es-cuentos")),
+        "novels held out": list(held("es-novels")),
+        "en-es-parallel dev": list(held("en-es-parallel")),
+    }
+
+
+def evaluate_wordpiece(data: Path, hub: Path | None) -> str:
+    """The card's table of the Spanish WordPiece, as Markdown.
+
+    Args:
+        data: the folder with the text sets.
+        hub: a folder of ``org/name/`` directories; without it the columns of other tokenizers are left out.
+    """
+    folders = {OURS: MODELS / "wordpiece-es"}
+    if hub is not None:
+        folders |= {name: hub / path for name, path in RIVALS.items()}
+    backends = {name: load_tokenizer(folder) for name, folder in folders.items()}
+    reference = "BETO cased" if hub is not None else None
+    head = ["Test set", "Words", *backends, *(["ours / BETO"] if reference else [])]
+    lines = [head, ["---", *["--:"] * (len(head) - 1)]]
+    extra = [["Test set", "whole words", "[UNK]"], ["---", "--:", "--:"]]
+    if reference:
+        extra[0] += [f"{reference}: whole words", "[UNK]"]
+        extra[1] += ["--:", "--:"]
+    worst: dict[str, int] = {}
+    for name, texts in wordpiece_test_sets(data).items():
+        results = {key: measure(backend, texts) for key, backend in backends.items()}
+        ours = results[OURS]
+        row = [name, f"{ours.words:,}", *(f"{r.fertility:.3f}" for r in results.values())]
+        more = [name, f"{ours.whole / ours.words:.1%}", str(ours.unknown)]
+        if reference:
+            beto = results[reference]
+            row.append(f"{ours.fertility / beto.fertility:.3f}")
+            more += [f"{beto.whole / beto.words:.1%}", str(beto.unknown)]
+        lines.append(row)
+        extra.append(more)
+        if name == "UD, all":
+            worst = dict(ours.pieces)
+    ours_backend = backends[OURS]
+    ranked = sorted(worst, key=lambda word: (-worst[word], word))[:30]
+    cuts = [" ".join(ours_backend.encode(word, add_special_tokens=False).tokens) for word in ranked]
+    tables = ["\n".join("| " + " | ".join(row) + " |" for row in table) for table in (lines, extra)]
+    return "\n\n".join([*tables, "Words of UD cut into most pieces:", "\n".join(f"- {cut}" for cut in cuts)])
+
+
+EVALUATIONS: Final[dict[str, Callable[[Path, Path | None], str]]] = {"wordpiece-es": evaluate_wordpiece}
+"""Model → a function of the data folder and the hub folder (or None) that returns its tables as Markdown."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Print the figures of a model card again.")
+    parser.add_argument("model", choices=sorted(EVALUATIONS))
+    parser.add_argument("--data", type=Path, required=True, help="folder with the test sets")
+    parser.add_argument("--hub", type=Path, help="folder of org/name/ directories to compare with")
+    options = parser.parse_args(arguments)
+    try:
+        print(EVALUATIONS[options.model](options.data, options.hub))
+    except InputInvalid as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
