@@ -1,0 +1,91 @@
+"""What surrounds every page: language, presentation mode, the models in use."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from core.i18n import gettext as _
+from core.ui.guard import guard_fields
+from core.ui.language import language_switch
+from core.ui.messages import plain
+
+PRESENT_KEY: Final = "present"
+# A file of ours: Streamlit fetches a Material icon or an emoji for the browser's tab from another host.
+FAVICON: Final = Path(__file__).with_name("favicon.svg")
+
+# The wide layout's side margins leave too little room for two tokenizers side by side. And no primary
+# colour is both dark enough under white button labels and light enough as text on a dark page.
+_BASE_CSS: Final = """
+<style>
+@media (min-width: 48rem) {
+  [data-testid="stMainBlockContainer"] { padding-left: 2.5rem; padding-right: 2.5rem; }
+}
+[data-variant="segmented_control"][aria-checked="true"] { color: inherit !important; font-weight: 700; }
+</style>
+"""
+# Streamlit sizes everything in rem, so one rule enlarges the whole page.
+_PRESENTATION_CSS: Final = """
+<style>
+html:root { font-size: 23px !important; }
+[data-testid="stSidebar"], [data-testid="stSidebarCollapsedControl"],
+[data-testid="stExpandSidebarButton"], [data-testid="stHeader"] { display: none !important; }
+[data-testid="stMainBlockContainer"] { max-width: none; padding: 1rem 2rem 3rem; }
+</style>
+"""
+
+
+def _presenting() -> bool:
+    if PRESENT_KEY not in st.session_state:
+        st.session_state[PRESENT_KEY] = st.query_params.get(PRESENT_KEY) == "1"
+    return bool(st.session_state[PRESENT_KEY])
+
+
+def _leave() -> None:
+    st.session_state[PRESENT_KEY] = False
+    if PRESENT_KEY in st.query_params:
+        del st.query_params[PRESENT_KEY]
+
+
+def _enter() -> None:
+    st.session_state[PRESENT_KEY] = True
+    st.query_params[PRESENT_KEY] = "1"
+
+
+def show_frame() -> None:
+    """The sidebar's controls, or, while presenting, larger type and a way out."""
+    st.html(_BASE_CSS)
+    if _presenting():
+        st.html(_PRESENTATION_CSS)
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            st.button(
+                _("Salir de la presentación"),
+                icon=":material/close_fullscreen:",
+                type="tertiary",
+                key="leave_presentation",
+                on_click=_leave,
+            )
+    with st.sidebar:
+        language_switch()
+        st.button(
+            _("Modo presentación"),
+            icon=":material/present_to_all:",
+            key="enter_presentation",
+            help=_("Letra más grande y sin menús, para proyectar. Se sale con el botón de arriba a la derecha."),
+            on_click=_enter,
+            width="stretch",
+        )
+        guard_fields()
+
+
+def show_models_in_use(lines: Sequence[tuple[str, str]]) -> None:
+    """Lists in the sidebar which models answer on this page.
+
+    Args:
+        lines: pairs of a model's name and where it comes from.
+    """
+    with st.sidebar:
+        st.caption(_("Modelos en uso"))
+        for name, where in lines:
+            st.markdown(f":material/memory: **{plain(name)}**  \n:small[{plain(where)}]")

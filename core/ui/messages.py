@@ -1,0 +1,50 @@
+"""How people are told that something did not work: our message, never a traceback."""
+
+import logging
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from core.errors import TallerError
+from core.i18n import gettext as _
+
+_log = logging.getLogger(__name__)
+_BREAKS = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&^=])")
+
+
+def plain(text: str) -> str:
+    """``text`` for a Markdown element, so that it is shown letter for letter whatever it holds."""
+    # A line break would begin a new block; thin spaces in numbers must stay.
+    return _MARKDOWN.sub(r"\\\1", _BREAKS.sub(" ", text))
+
+
+def show_error(error: TallerError) -> None:
+    """Shows what happened and what to do."""
+    st.warning(plain(str(error)), icon=":material/info:")
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Turns the errors of its body into messages on the page.
+
+    Errors that we foresaw say what to do. Any other is written to the log under a short code, and the
+    page shows the code; what was typed stays in its form either way.
+    """
+    try:
+        yield
+    except TallerError as error:
+        show_error(error)
+    except Exception:  # the page boundary: nothing may reach the visitor as a traceback
+        code = uuid.uuid4().hex[:8]
+        _log.exception("error %s on a page", code)
+        st.error(
+            _(
+                "Algo falló de nuestro lado y no pudimos mostrar esta parte. Lo que escribiste sigue en el "
+                "formulario: cambia algo y vuelve a intentarlo. Código para quien administra la aplicación: {code}"
+            ).format(code=code),
+            icon=":material/error:",
+        )

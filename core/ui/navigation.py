@@ -1,0 +1,90 @@
+"""The pages of the app, in one place, and the guard that makes deep links work.
+
+A ``pages/`` folder beside ``app.py`` makes Streamlit run the requested page alone, without ``app.py``,
+until ``st.navigation`` has been called once in the process. ``require_app`` on the first line of every
+page calls it and starts the run again.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from core.i18n import gettext as _
+from core.ui.messages import errors_shown
+
+
+def N_(message: str) -> str:
+    """Marks a message for translation where it is written; ``_`` translates it where it is shown."""
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class PageSpec:
+    """One page: its file name is its address, the rest is what a person reads in the menu."""
+
+    name: str
+    title: str
+    help: str
+    icon: str
+    section: str = ""
+
+    @property
+    def file(self) -> str:
+        """The script, from the folder of ``app.py``."""
+        return f"pages/{self.name}.py"
+
+
+PAGES: Final = (
+    PageSpec(
+        "home",
+        N_("Inicio"),
+        N_("Qué es este taller y qué probar primero."),
+        ":material/home:",
+    ),
+    PageSpec(
+        "tokenization",
+        N_("Tokenización"),
+        N_("Cómo corta cada modelo tu texto en tokens, lado a lado y paso a paso."),
+        ":material/content_cut:",
+        N_("Mirar por dentro"),
+    ),
+)
+
+_inside_app: ContextVar[bool] = ContextVar("inside_app", default=False)
+
+
+def build() -> StreamlitPage:
+    """Declares the pages to Streamlit, in the reader's language, and returns the current one."""
+    menu: dict[str, list[StreamlitPage]] = {}
+    for index, spec in enumerate(PAGES):
+        # The icon goes into the title: as `icon=` it would also be the browser tab's, which Streamlit
+        # fetches from another host.
+        page = st.Page(spec.file, title=f"{spec.icon} {_(spec.title)}", help=_(spec.help), default=index == 0)
+        menu.setdefault(_(spec.section) if spec.section else "", []).append(page)
+    return st.navigation(menu)
+
+
+def page_title(page: StreamlitPage) -> str:
+    """The current page's title without its icon, for the browser's tab."""
+    spec = next((spec for spec in PAGES if spec.name == page.url_path), PAGES[0])
+    return _(spec.title)
+
+
+def run_page(page: StreamlitPage) -> None:
+    """Runs the current page inside the app's frame."""
+    token = _inside_app.set(True)
+    try:
+        with errors_shown():
+            page.run()
+    finally:
+        _inside_app.reset(token)
+
+
+def require_app() -> None:
+    """First line of every page: if Streamlit runs it without ``app.py``, start again with it."""
+    if not _inside_app.get():
+        build()
+        st.rerun()

@@ -1,0 +1,40 @@
+"""What all sessions share. Kept by Streamlit's cache: a module global would vanish when code is reloaded."""
+
+import logging
+import threading
+import time
+
+import streamlit as st
+
+from core.errors import TallerError
+from core.runtime.tokenizer import TokenizerStore
+from core.settings import get_settings
+
+_log = logging.getLogger(__name__)
+
+# The first page must be painted before the import of transformers takes the interpreter's lock.
+_WARM_UP_DELAY_S = 1.0
+_WARM_UP_KEYS = ("bert-uncased", "wordpiece-es", "beto-cased")
+
+
+@st.cache_resource(show_spinner=False)
+def tokenizer_store() -> TokenizerStore:
+    """The process's tokenizers."""
+    return TokenizerStore(get_settings())
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Once a process: loads in the background what the first visitor is most likely to need."""
+    store = tokenizer_store()
+
+    def work() -> None:
+        time.sleep(_WARM_UP_DELAY_S)
+        for key in _WARM_UP_KEYS:
+            try:
+                if store.on_disk(key):
+                    store.get(key)
+            except TallerError as error:
+                _log.warning("warm-up of %s: %s", key, error)
+
+    threading.Thread(target=work, name="warm-up", daemon=True).start()

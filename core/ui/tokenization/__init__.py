@@ -1,0 +1,1 @@
+"""The Tokenización page: its form and its five views, each drawing what ``core.lens`` computed."""

@@ -1,0 +1,43 @@
+"""Home: what the app is, what to try first, and what machine it runs on. Imports no torch."""
+
+import streamlit as st
+
+from core.i18n import gettext as _
+from core.ui.navigation import require_app
+
+require_app()
+
+from core.course.examples import example  # noqa: E402
+from core.i18n import get_language  # noqa: E402
+from core.ui.home import show_machine  # noqa: E402
+
+FIRST = (
+    ("spanish-shattered", ":material/content_cut:"),
+    ("enye-lost", ":material/spellcheck:"),
+    ("cost-of-spanish", ":material/translate:"),
+)
+
+st.title(_("Taller de Transformers"))
+st.markdown(
+    _(
+        "Mira por dentro los modelos de lenguaje con **tus propias frases**. Todo lo que ves lo calcula aquí "
+        "y ahora un modelo de verdad, también sin internet."
+    )
+)
+
+st.header(_("Empieza por aquí"))
+for column, (key, icon) in zip(st.columns(len(FIRST)), FIRST, strict=True):
+    chosen = example(key)
+    with column.container(border=True, height="stretch"):
+        st.markdown(f"### {icon} {chosen.title(get_language())}")
+        st.markdown(chosen.teaches(get_language()))
+        st.space("stretch")
+        st.page_link(
+            "pages/tokenization.py",
+            label=_("Verlo con un clic"),
+            icon=":material/play_arrow:",
+            query_params={"example": chosen.id},
+        )
+
+st.header(_("Este equipo"))
+show_machine()

@@ -1,0 +1,230 @@
+"""The app as a person meets it: in Chromium, in both languages, light and dark, wide and narrow."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from core.lens.tokenization import MAX_CHARACTERS
+from core.ui.tokenization.form import VIEWS
+from tests.browser.conftest import serve_app, settle
+from tests.hub_server import serve
+
+pytestmark = pytest.mark.browser
+
+OpenPage = Callable[..., Page]
+BOTH = "bert-uncased,wordpiece-es"
+LOCALES = {"es": "es-ES", "en": "en-GB"}
+ADDRESSES = ["/", *(f"/tokenization?view={view}&models={BOTH}" for view in VIEWS)]
+TEXT_LABEL = "Tu texto"
+
+
+def chips(page: Page) -> Any:
+    return page.locator("[data-testid=stBidiComponentRegular], [data-testid=stBidiComponent]").first
+
+
+def type_text(page: Page, text: str) -> None:
+    """Types into the form as people do, and presses the button."""
+    page.get_by_role("textbox", name=TEXT_LABEL).fill(text)
+    page.get_by_role("button", name="Cortar en tokens").click()
+    settle(page)
+
+
+@pytest.mark.parametrize("path", ["/tokenization", f"/tokenization?text={quote('Mi ñandú')}&models={BOTH}"])
+def test_the_first_visit_after_a_start_may_be_a_deep_link(open_page: OpenPage, path: str) -> None:
+    with serve_app(TALLER_OFFLINE="1", TALLER_MODELS_DIR="") as address:
+        page = open_page(address + path)
+        expect(page.get_by_role("heading", name="Tokenización", level=1)).to_be_visible()
+        expect(page.get_by_test_id("stSidebarNavItems")).to_contain_text("Inicio")
+        expect(page.get_by_role("link", name="home", exact=True)).to_have_count(0)
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        if "text=" in path:
+            expect(page.get_by_role("textbox", name=TEXT_LABEL)).to_have_value("Mi ñandú")
+
+
+@pytest.mark.parametrize("lang", LOCALES)
+def test_the_browsers_language_decides_at_first(app_url: str, open_page: OpenPage, lang: str) -> None:
+    page = open_page(app_url, locale=LOCALES[lang])
+    expect(page.get_by_role("heading", name={"es": "Empieza por aquí", "en": "Start here"}[lang])).to_be_visible()
+
+
+def test_one_click_from_home_to_a_result(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(app_url)
+    page.get_by_role("link", name="Verlo con un clic").nth(1).click()
+    expect(page.get_by_role("heading", name="Tokenización", level=1)).to_be_visible()
+    settle(page)
+    expect(page.get_by_text("Palabras que se vuelven iguales").first).to_be_visible()
+
+
+def test_the_language_switch_keeps_page_and_text(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app_url}/tokenization?models={BOTH}")
+    type_text(page, "Mi ñandú no es un avestruz")
+    page.get_by_role("button", name="¿Qué le pasó a mi ñ?").or_(
+        page.get_by_role("radio", name="¿Qué le pasó a mi ñ?")
+    ).click()
+    settle(page)
+    page.get_by_role("button", name="English").or_(page.get_by_role("radio", name="English")).click()
+    expect(page.get_by_role("heading", name="Tokenization", level=1)).to_be_visible()
+    expect(page.get_by_role("textbox", name="Your text")).to_have_value("Mi ñandú no es un avestruz")
+    expect(page.get_by_text("Words that become the same").first).to_be_visible()
+    expect(page).to_have_url(re.compile(r"lang=en"))
+    page.reload()
+    settle(page)
+    expect(page.get_by_role("textbox", name="Your text")).to_have_value("Mi ñandú no es un avestruz")
+
+
+def test_pointing_at_a_word_lights_its_pieces_up_everywhere(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app_url}/tokenization?models={BOTH}&text={quote('El pingüino desayunó')}")
+    words = page.get_by_role("button", name=re.compile("«desayunó»"))
+    expect(words.first).to_be_visible()
+    words.first.hover()
+    status = page.locator("[aria-live=polite]").filter(has_text="desayunó")
+    expect(status).to_be_visible()
+    words.first.click()
+    settle(page)
+    expect(page.get_by_text("Palabra elegida: «desayunó»")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"word=2"))
+
+
+def test_the_link_opens_the_same_view_elsewhere(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app_url}/tokenization?models={BOTH}")
+    type_text(page, "¿Año o ano? Hacía frío hacia el sur")
+    page.get_by_role("button", name="Enlace a esta vista").click()
+    link = page.get_by_test_id("stPopoverBody").locator("code").inner_text().replace("\n", "")
+    other = open_page(link, locale="en-GB")
+    expect(other.get_by_role("textbox", name=TEXT_LABEL)).to_have_value("¿Año o ano? Hacía frío hacia el sur")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_no_accessibility_violation(app_url: str, open_page: OpenPage, address: str, scheme: str) -> None:
+    page = open_page(app_url + address, scheme=scheme)
+    # Streamlit's own: its sectioned menu breaks the list rules, its upload area a rule on presentation roles.
+    context = {"exclude": [["[data-testid=stSidebarNavItems]"], ["[data-testid=stFileUploaderDropzone]"]]}
+    results = Axe().run(page, context=context)
+    found = [
+        (v["id"], v["nodes"][0]["html"][:300], v["nodes"][0].get("failureSummary", "")[:300])
+        for v in results.response["violations"]
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("lang", LOCALES)
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_phone_never_scrolls_sideways(app_url: str, open_page: OpenPage, address: str, lang: str) -> None:
+    page = open_page(app_url + address, width=390, locale=LOCALES[lang], touch=True)
+    wide = page.evaluate(
+        "() => { const m = document.querySelector('[data-testid=stMain]');"
+        " return [document.documentElement.scrollWidth, m.scrollWidth - m.clientWidth] }"
+    )
+    assert wide[0] <= 390
+    assert wide[1] <= 0
+
+
+HOSTILE = [
+    "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>",
+    '<iframe srcdoc="<script>parent.hacked=1</script>"></iframe>',
+    "**negrita** [x](javascript:window.hacked=1) ![i](http://example.org/i.png) $x$ :red[y]",
+    "</script><svg onload=window.hacked=1>",
+]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_typed_is_ever_run(app_url: str, open_page: OpenPage, text: str, view: str) -> None:
+    page = open_page(f"{app_url}/tokenization?view={view}&models={BOTH}&text={quote(text)}&search={quote(text)}")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img[src*='example.org'], iframe[srcdoc]").count() == 0
+    expect(page.get_by_role("textbox", name=TEXT_LABEL)).to_have_value(text)
+
+
+def test_one_character_too_many_is_said_and_nothing_is_lost(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app_url}/tokenization?models={BOTH}")
+    text = ("palabra " * 3000)[: MAX_CHARACTERS + 1]
+    type_text(page, text)
+    expect(page.get_by_test_id("stAlert")).to_contain_text("20\u202f001 caracteres")
+    expect(page.get_by_role("textbox", name=TEXT_LABEL)).to_have_value(text)
+
+
+def test_half_an_emoji_from_the_browser(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app_url}/tokenization?models={BOTH}")
+    page.get_by_role("textbox", name=TEXT_LABEL).focus()
+    page.get_by_role("textbox", name=TEXT_LABEL).evaluate(
+        "field => { const own = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value');"
+        " own.set.call(field, 'medio \\ud83d emoji');"
+        " field.dispatchEvent(new Event('input', { bubbles: true })) }"
+    )
+    page.get_by_role("button", name="Cortar en tokens").click()
+    settle(page)
+    expect(page.get_by_role("button", name=re.compile("«emoji»")).first).to_be_visible()
+    expect(page.get_by_role("textbox", name=TEXT_LABEL)).to_have_value("medio \ufffd emoji")
+
+
+def test_presentation_mode_enlarges_hides_and_ends(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app_url}/tokenization?models={BOTH}")
+    before = page.locator("h1").evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
+    page.get_by_role("button", name="Modo presentación").click()
+    settle(page)
+    expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+    assert page.locator("h1").evaluate("e => parseFloat(getComputedStyle(e).fontSize)") > 1.2 * before
+    page.get_by_role("button", name="Salir de la presentación").click()
+    settle(page)
+    expect(page.get_by_test_id("stSidebar")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("latin.txt", "El niño cantó en la habitación".encode("latin-1"), "no está en UTF-8"),
+        ("binario.txt", bytes(range(256)) * 20, "parece binario"),
+        ("vacio.txt", b"", "está vacío"),
+        ("bien.txt", "El niño cantó.\nLa niña también.".encode(), "2 líneas"),
+    ],
+)
+def test_uploads(app_url: str, open_page: OpenPage, tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    page = open_page(f"{app_url}/tokenization?view=corpus&models={BOTH}")
+    file = tmp_path / name
+    file.write_bytes(content)
+    page.locator("input[type=file]").set_input_files(str(file))
+    expect(page.get_by_test_id("stMain").get_by_text(words).first).to_be_visible()
+
+
+def test_a_hub_that_hangs_holds_nobody_up(open_page: OpenPage, tmp_path: Path) -> None:
+    with serve() as hub:
+        hub.delay = 120.0
+        environment = {
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": str(tmp_path),
+            "TALLER_MODELS_DIR": "",
+            "TALLER_HUB_TIMEOUT": "100",
+        }
+        with serve_app(TALLER_OFFLINE="0", **environment) as address:
+            page = open_page(f"{address}/tokenization")
+            expect(page.get_by_text("BETO (español, cased): bajando")).to_be_visible()
+            expect(page.get_by_role("button", name=re.compile("«niño»")).first).to_be_visible()
+            assert hub.requests, "it did ask the hub"
+
+
+def test_a_tokenizer_that_arrives_appears_by_itself(open_page: OpenPage, tmp_path: Path) -> None:
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "El", "niño", "des", "##ayunó"]
+    with serve() as hub:
+        hub.delay = 1.0
+        hub.repos["dccuchile/bert-base-spanish-wwm-cased"] = {
+            "vocab.txt": "\n".join(vocabulary).encode(),
+            "tokenizer_config.json": b'{"tokenizer_class": "BertTokenizer", "do_lower_case": false}',
+            "config.json": b'{"model_type": "bert"}',
+        }
+        environment = {
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": str(tmp_path),
+            "TALLER_MODELS_DIR": "",
+            "TALLER_PAGE_WAIT": "0.2",
+        }
+        with serve_app(TALLER_OFFLINE="0", **environment) as address:
+            page = open_page(f"{address}/tokenization?text={quote('El niño desayunó')}")
+            expect(page.get_by_role("button", name="«desayunó»: 2 piezas: des, ##ayunó").first).to_be_visible()
