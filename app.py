@@ -5,7 +5,7 @@ import streamlit as st
 from core.ui import resources
 from core.ui.frame import FAVICON, show_frame
 from core.ui.language import apply_language
-from core.ui.navigation import build, page_title, run_page
+from core.ui.navigation import build, run_page
 
 st.set_page_config(
     page_title="Taller de Transformers",
@@ -16,7 +16,7 @@ st.set_page_config(
 )
 apply_language()
 page = build()
-st.set_page_config(page_title=page_title(page) + " · Taller de Transformers")
+st.set_page_config(page_title=page.title + " · Taller de Transformers")
 show_frame()
 resources.warm_up()
 run_page(page)

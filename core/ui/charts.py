@@ -127,10 +127,18 @@ def shared_pieces(name_a: str, name_b: str, only_a: int, both: int, only_b: int)
     )
     figure.update_layout(
         barmode="stack",
-        height=170,
+        height=210,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        legend={"orientation": "h", "y": 1.3, "x": 0, "traceorder": "normal", "font": {"size": 15}},
-        xaxis={"title": _("piezas"), "automargin": True},
+        # Below the bar: on a phone it takes three lines, which would cover the bar.
+        legend={
+            "orientation": "h",
+            "y": -0.3,
+            "yanchor": "top",
+            "x": 0,
+            "traceorder": "normal",
+            "font": {"size": 15},
+        },
+        xaxis={"automargin": True},
         yaxis={"visible": False},
     )
     return figure, "; ".join(f"{label}: {format_number(count)}" for label, count in parts)

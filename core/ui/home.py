@@ -34,6 +34,6 @@ def show_machine() -> None:
         ),
     ]
     for label, value in rows:
-        with st.container(horizontal=True, gap="small", vertical_alignment="top"):
-            st.markdown(f"**{label}**", width=130)
-            st.text(value, width="stretch")
+        name, text = st.columns([1, 5])
+        name.markdown(f"**{label}**")
+        text.text(value)

@@ -28,7 +28,6 @@ class PageSpec:
     name: str
     title: str
     help: str
-    icon: str
     section: str = ""
 
     @property
@@ -42,13 +41,11 @@ PAGES: Final = (
         "home",
         N_("Inicio"),
         N_("Qué es este taller y qué probar primero."),
-        ":material/home:",
     ),
     PageSpec(
         "tokenization",
         N_("Tokenización"),
         N_("Cómo corta cada modelo tu texto en tokens, lado a lado y paso a paso."),
-        ":material/content_cut:",
         N_("Mirar por dentro"),
     ),
 )
@@ -60,17 +57,10 @@ def build() -> StreamlitPage:
     """Declares the pages to Streamlit, in the reader's language, and returns the current one."""
     menu: dict[str, list[StreamlitPage]] = {}
     for index, spec in enumerate(PAGES):
-        # The icon goes into the title: as `icon=` it would also be the browser tab's, which Streamlit
-        # fetches from another host.
-        page = st.Page(spec.file, title=f"{spec.icon} {_(spec.title)}", help=_(spec.help), default=index == 0)
+        # No icon: Streamlit makes it the browser tab's, too, and fetches it from another host.
+        page = st.Page(spec.file, title=_(spec.title), help=_(spec.help), default=index == 0)
         menu.setdefault(_(spec.section) if spec.section else "", []).append(page)
     return st.navigation(menu)
-
-
-def page_title(page: StreamlitPage) -> str:
-    """The current page's title without its icon, for the browser's tab."""
-    spec = next((spec for spec in PAGES if spec.name == page.url_path), PAGES[0])
-    return _(spec.title)
 
 
 def run_page(page: StreamlitPage) -> None:

@@ -38,7 +38,9 @@ def share_row(state: PageState, *, code: str | None, downloads: tuple[Download, 
                 st.code(link, language=None, wrap_lines=True)
         if code is not None:
             with st.popover(_("El código"), icon=":material/code:", key=f"{key}_code"):
-                st.markdown(_("Pégalo en un Python con `transformers` e imprime lo mismo:"))
+                st.markdown(
+                    _("Pégalo en un Python con `transformers`, abierto en la carpeta del proyecto, e imprime lo mismo:")
+                )
                 st.code(code, language="python")
         if downloads:
             with st.popover(_("Descargar"), icon=":material/download:", key=f"{key}_download"):

@@ -78,6 +78,15 @@ def test_the_language_switch_keeps_page_and_text(app_url: str, open_page: OpenPa
     expect(page.get_by_role("textbox", name="Your text")).to_have_value("Mi ñandú no es un avestruz")
 
 
+def test_what_was_typed_is_still_there_after_a_visit_to_another_page(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app_url}/tokenization?models={BOTH}")
+    type_text(page, "Un texto que no quiero perder")
+    page.get_by_role("link", name="Inicio").click()
+    expect(page.get_by_role("heading", name="Empieza por aquí")).to_be_visible()
+    page.get_by_role("link", name="Tokenización", exact=True).click()
+    expect(page.get_by_role("textbox", name=TEXT_LABEL)).to_have_value("Un texto que no quiero perder")
+
+
 def test_pointing_at_a_word_lights_its_pieces_up_everywhere(app_url: str, open_page: OpenPage) -> None:
     page = open_page(f"{app_url}/tokenization?models={BOTH}&text={quote('El pingüino desayunó')}")
     words = page.get_by_role("button", name=re.compile("«desayunó»"))

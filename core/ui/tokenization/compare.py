@@ -150,7 +150,6 @@ def snippet_source(bundle: TokenizerBundle) -> tuple[str, str]:
 def _selected_line(comparison: Comparison) -> None:
     chosen = next((s for s in comparison.segments if s.unit == st.session_state[WORD] and s.unit >= 0), None)
     if chosen is None:
-        st.caption(_("Pasa por encima de una palabra para ver sus piezas en todos; púlsala para elegirla."))
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(_("Palabra elegida: «{word}»").format(word=chosen.text), width="content")
