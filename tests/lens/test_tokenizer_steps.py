@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from core.errors import InputInvalid
-from core.lens import tokenizer_steps
-from core.lens.tokenizer_steps import (
-    BPEMerge,
-    BPETrace,
-    PreToken,
-    TracedToken,
-    UnigramTrace,
-    WordPieceTrace,
-    stages,
-    trace_all,
-)
+from core.lens import tokenizer_traces
+from core.lens.tokenizer_steps import PreToken, Stages, stages, trace_all
+from core.lens.tokenizer_traces import BPEMerge, BPETrace, TracedToken, UnigramTrace, WordPieceTrace
 from core.runtime.tokenizer import TokenizerBundle
 
 BUNDLES = [
@@ -130,7 +122,7 @@ def test_word_piece_gives_up_on_more_than_100_characters(six_pieces: TokenizerBu
 def test_long_candidate_lists_leave_the_middle_out_but_count_right(six_pieces: TokenizerBundle) -> None:
     first = word_piece("ca" + "mi" * 40, six_pieces).attempts[0]
     assert first.tried_total == 81  # ends at 82, 81, … 2
-    assert len(first.tried) == tokenizer_steps.MAX_LISTED_CANDIDATES
+    assert len(first.tried) == tokenizer_traces.MAX_LISTED_CANDIDATES
     assert first.tried[0] == "ca" + "mi" * 40
     assert first.tried[-1] == "ca"
 
@@ -327,7 +319,7 @@ def test_any_unigram_matches_the_library(data: st.DataObject) -> None:
             assert [w.score for w in ways] == sorted((w.score for w in ways), reverse=True)
             assert len({tuple(p.text for p in w.pieces) for w in ways}) == len(ways)
             assert item.trace.segmentations is not None
-            assert len(ways) == min(item.trace.segmentations, 1 + tokenizer_steps.MAX_RUNNERS_UP)
+            assert len(ways) == min(item.trace.segmentations, 1 + tokenizer_traces.MAX_RUNNERS_UP)
             for way in ways:
                 assert "".join(p.text for p in way.pieces) == item.text
                 assert math.isclose(sum(p.score for p in way.pieces), way.score)
@@ -422,7 +414,7 @@ def test_added_tokens_and_marks_in_other_pipelines(build: object) -> None:
 # --- stages -----------------------------------------------------------------------------------------------
 
 
-def cut(text: str, word: str, bundle: TokenizerBundle) -> tokenizer_steps.Stages:
+def cut(text: str, word: str, bundle: TokenizerBundle) -> Stages:
     start = text.index(word)
     return stages(text, bundle, start, start + len(word))
 

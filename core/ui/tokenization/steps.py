@@ -10,16 +10,8 @@ from core.errors import InputInvalid
 from core.i18n import format_number, get_language, ngettext
 from core.i18n import gettext as _
 from core.lens.tokenization import Segment, check_text, segment
-from core.lens.tokenizer_steps import (
-    BPETrace,
-    NormalizerStep,
-    PreToken,
-    Stages,
-    Trace,
-    UnigramTrace,
-    WordPieceTrace,
-    stages,
-)
+from core.lens.tokenizer_steps import NormalizerStep, PreToken, Stages, stages
+from core.lens.tokenizer_traces import BPETrace, Trace, UnigramTrace, WordPieceTrace
 from core.lens.vocabulary import readable
 from core.runtime.tokenizer import TokenizerBundle
 from core.ui.glossary import glossary_marks
