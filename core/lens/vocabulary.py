@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -28,6 +28,7 @@ import regex
 from core.errors import InputInvalid
 from core.i18n import format_number
 from core.i18n import gettext as _
+from core.lens.tokenization import byte_alphabet, show_bytes
 from core.runtime.tokenizer import TokenizerBundle
 
 Family = Literal["##", "Ġ", "▁", ""]
@@ -153,24 +154,6 @@ class SharedPieces:
 # --- readable forms ---------------------------------------------------------------------------------------
 
 
-@cache
-def byte_of_character() -> dict[str, int]:
-    """The byte that each character of the byte-level alphabet stands for.
-
-    Printable bytes of Latin-1 stand for themselves; the other 68 take the characters from U+0100 on.
-    """
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    table = {chr(byte): byte for byte in printable}
-    table.update({chr(0x100 + i): byte for i, byte in enumerate(others)})
-    return table
-
-
-def hex_bytes(data: bytes) -> str:
-    """Bytes as people read them here: the two of "ñ" are ``‹C3 B1›``."""
-    return f"‹{data.hex(' ').upper()}›"
-
-
 def _types(node: Any) -> set[str]:
     """Every ``type`` named anywhere in a part of a tokenizer's definition."""
     if isinstance(node, dict):
@@ -223,7 +206,7 @@ class _Reader:
         if self.family == "Ġ" and piece not in self._added:
             return self._bytes(piece, id_)
         if piece[:1] == "<" and (byte := _BYTE_PIECE.fullmatch(piece)):
-            text = hex_bytes(bytes.fromhex(byte.group(1)))
+            text, _incomplete = show_bytes(bytes.fromhex(byte.group(1)))
             return Piece(id_, piece, text, text, "bytes")
         match self.family:
             case "##":
@@ -236,17 +219,13 @@ class _Reader:
                 return Piece(id_, piece, piece, piece, _kind(piece, True))
 
     def _bytes(self, piece: str, id_: int) -> Piece:
-        table = byte_of_character()
+        table = byte_alphabet()
         try:
             data = bytes([table[character] for character in piece])
         except KeyError:  # a character from outside the alphabet: it stands for itself
             return Piece(id_, piece, piece, piece, _kind(piece, False))
-        try:
-            display = data.decode("utf-8")
-        except UnicodeDecodeError:
-            text = hex_bytes(data)
-            return Piece(id_, piece, text, text, "bytes")
-        return _spaced(id_, piece, display)
+        display, incomplete = show_bytes(data)
+        return Piece(id_, piece, display, display, "bytes") if incomplete else _spaced(id_, piece, display)
 
 
 def _spaced(id_: int, piece: str, display: str) -> Piece:

@@ -12,7 +12,6 @@ from core.i18n import set_language
 from core.lens import vocabulary
 from core.lens.vocabulary import (
     KINDS,
-    byte_of_character,
     case_note,
     definitions,
     family,
@@ -41,13 +40,6 @@ def byte_level(*names: str) -> TokenizerBundle:
 
 
 # --- reading ----------------------------------------------------------------------------------------------
-
-
-def test_the_byte_alphabet_is_the_librarys() -> None:
-    table = byte_of_character()
-    assert sorted(table.values()) == list(range(256))
-    assert set(table) == set(pre_tokenizers.ByteLevel.alphabet())
-    assert (table["Ġ"], table["Ċ"], table["a"], table["Ã"]) == (0x20, 0x0A, 0x61, 0xC3)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
