@@ -113,6 +113,9 @@ def test_the_link_opens_the_same_view_elsewhere(app_url: str, open_page: OpenPag
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_no_accessibility_violation(app_url: str, open_page: OpenPage, address: str, scheme: str) -> None:
     page = open_page(app_url + address, scheme=scheme)
+    # Our style sheet comes with the page's elements, a moment after the script has ended.
+    chosen = page.locator("[data-variant=segmented_control][aria-checked=true]").first
+    expect(chosen).to_have_css("font-weight", "700")
     # Streamlit's own: its sectioned menu breaks the list rules, its upload area a rule on presentation roles.
     context = {"exclude": [["[data-testid=stSidebarNavItems]"], ["[data-testid=stFileUploaderDropzone]"]]}
     results = Axe().run(page, context=context)
