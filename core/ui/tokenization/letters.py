@@ -5,7 +5,15 @@ import streamlit as st
 from core.catalog import entry
 from core.i18n import format_number, get_language, ngettext
 from core.i18n import gettext as _
-from core.lens.letters import AccentCoverage, Collision, LetterFate, accent_coverage, collisions, letters
+from core.lens.letters import (
+    AccentCoverage,
+    Collision,
+    LetterFate,
+    accent_coverage,
+    accented_words,
+    collisions,
+    letters,
+)
 from core.lens.tokenization import Segment, check_text, segment
 from core.lens.vocabulary import readable
 from core.runtime.tokenizer import TokenizerBundle
@@ -20,6 +28,7 @@ _SHOWN_AT_ONCE = 4
 _COLLISIONS_SHOWN = 12
 _LETTERS_SHOWN = 12
 _WORD_LETTERS = 30
+_ACCENTED_SHOWN = 5
 _BETO_ISSUE = "https://github.com/dccuchile/beto/issues/7"
 
 
@@ -46,7 +55,11 @@ def _collision_stage(found: list[Collision]) -> Stage:
                     spoken=_("lo que ve el modelo"),
                 ),
             ),
-            _("solo cambian las mayúsculas") if clash.kind == "case" else "",
+            {
+                "case": _("solo cambian las mayúsculas"),
+                "form": _("se ven igual, pero están escritas con otros códigos Unicode"),
+                "accent": "",
+            }[clash.kind],
         )
         for clash in shown
     ]
@@ -126,6 +139,32 @@ def _letters_stage(fates: list[LetterFate]) -> Stage:
     return Stage(title, "", rows)
 
 
+def _accent_stage(text: str, bundle: TokenizerBundle) -> Stage | None:
+    """The text's accented words beside the same words without accents; ``None`` if there are none."""
+    found = accented_words(text, bundle)[:_ACCENTED_SHOWN]
+    if not found:
+        return None
+    all_same = all(pair.same for pair in found)
+    rows = []
+    for pair in found:
+        kind: ChipKind = "unknown" if pair.unknown else "hit"
+        own = tuple(Chip(readable(piece, bundle).display, kind) for piece in pair.pieces)
+        bare = tuple(Chip(readable(piece, bundle).display, "plain") for piece in pair.bare_pieces)
+        remark = _("el modelo no ve diferencia") if pair.same and not all_same else ""
+        rows.append(ChipRow(pair.word, own))
+        rows.append(ChipRow(pair.bare, bare, remark))
+    if bundle.key == "beto-uncased":
+        note = _(
+            "Las piezas con tilde existen, pero los textos con que se entrenó BETO uncased no llevaban tildes: "
+            "el modelo aprendió las de abajo, y al escribir bien le das piezas que casi no ha visto."
+        )
+    elif all_same:
+        note = _("Con tilde o sin ella, al modelo le llegan las mismas piezas.")
+    else:
+        note = _("La misma palabra escrita con tilde y sin ella no es la misma para el modelo.")
+    return Stage(_("Con tilde y sin tilde"), note, tuple(rows))
+
+
 def _pick_word(segments: tuple[Segment, ...]) -> str | None:
     """The chosen word, or else the first with a letter outside ASCII, or the first."""
     words = [part for part in segments if part.kind == "word"]
@@ -200,7 +239,10 @@ def show_letters(text: str, bundles: list[TokenizerBundle]) -> None:
             with column:
                 st.markdown(f"## {_name(bundle)}")
                 stages = [_word_stage(word, text, bundle)] if word else []
-                stages += [_collision_stage(collisions(text, bundle)), _letters_stage(letters(text, bundle))]
+                stages.append(_collision_stage(collisions(text, bundle)))
+                if accents := _accent_stage(text, bundle):
+                    stages.append(accents)
+                stages.append(_letters_stage(letters(text, bundle)))
                 step_view(stages, key=f"tok_letters_{bundle.key}")
     _show_coverage(shown)
     glossary_marks("normalization", "cased-uncased", "unknown-token", "grapheme-cluster", key="g_letters")
