@@ -9,7 +9,7 @@ require_app()
 
 from core.course.examples import example  # noqa: E402
 from core.i18n import get_language  # noqa: E402
-from core.ui.home import show_machine  # noqa: E402
+from core.ui.home import show_machine, show_now  # noqa: E402
 
 FIRST = (
     ("spanish-shattered", ":material/content_cut:"),
@@ -40,4 +40,5 @@ for column, (key, icon) in zip(st.columns(len(FIRST)), FIRST, strict=True):
         )
 
 st.header(_("Este equipo"))
+show_now()
 show_machine()

@@ -1,4 +1,4 @@
-"""What machine the app runs on: processor, memory, GPUs and library versions. Imports no torch."""
+"""What machine the app runs on: processor, graphics cards and library versions. Imports no torch."""
 
 import os
 import platform
@@ -8,10 +8,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import psutil
+from core.runtime.gpu import DriverLost, open_backend
 
 _LIBRARIES = ("streamlit", "torch", "transformers", "tokenizers", "sentence-transformers")
-GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +29,14 @@ class Machine:
     Attributes:
         processor: its name as the system gives it.
         cores: logical cores that this process may use.
-        memory_gib: total memory in GiB (the container's limit is not considered).
         system: operating system and release.
         python: Python's version.
-        gpus: the NVIDIA cards that NVML reports; empty without a driver.
+        gpus: the NVIDIA cards; empty without a driver.
         libraries: name → installed version.
     """
 
     processor: str
     cores: int
-    memory_gib: float
     system: str
     python: str
     gpus: tuple[Gpu, ...]
@@ -55,28 +52,11 @@ def _processor() -> str:
 
 
 def _gpus() -> tuple[Gpu, ...]:
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:  # no package, no library or no driver: all mean "no NVIDIA card to show"
-        return ()
-    try:
-        driver = str(pynvml.nvmlSystemGetDriverVersion())
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        return tuple(
-            Gpu(
-                name=str(pynvml.nvmlDeviceGetName(handle)),
-                memory_gib=pynvml.nvmlDeviceGetMemoryInfo(handle).total / GIB,
-                driver=driver,
-            )
-            for handle in handles
-        )
-    except Exception:  # a driver that answers half is, for this line on the home page, no driver
-        return ()
-    finally:
-        with suppress(Exception):
-            pynvml.nvmlShutdown()
+    backend = open_backend()
+    with suppress(DriverLost):
+        if backend is not None:
+            return tuple(Gpu(g.name, (g.memory_total_mib or 0.0) / 1024, g.driver) for g in backend.read())
+    return ()
 
 
 def _versions() -> dict[str, str]:
@@ -94,7 +74,6 @@ def describe() -> Machine:
     return Machine(
         processor=_processor(),
         cores=cores,
-        memory_gib=psutil.virtual_memory().total / GIB,
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         gpus=_gpus(),

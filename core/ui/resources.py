@@ -7,6 +7,7 @@ import time
 import streamlit as st
 
 from core.errors import TallerError
+from core.runtime.telemetry import Telemetry
 from core.runtime.tokenizer import TokenizerStore
 from core.settings import get_settings
 
@@ -21,6 +22,14 @@ _WARM_UP_KEYS = ("bert-uncased", "wordpiece-es", "beto-cased")
 def tokenizer_store() -> TokenizerStore:
     """The process's tokenizers."""
     return TokenizerStore(get_settings())
+
+
+@st.cache_resource(show_spinner=False)
+def telemetry() -> Telemetry:
+    """The process's readings of the machine; sampling begins with the first who looks."""
+    sampler = Telemetry()
+    sampler.start()
+    return sampler
 
 
 @st.cache_resource(show_spinner=False)

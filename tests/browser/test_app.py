@@ -61,6 +61,17 @@ def test_one_click_from_home_to_a_result(app_url: str, open_page: OpenPage) -> N
     expect(page.get_by_text("Palabras que se vuelven iguales").first).to_be_visible()
 
 
+def test_the_machines_reading_renews_itself_and_nothing_else(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(app_url)
+    gauge = page.get_by_test_id("stProgress").first
+    expect(gauge).to_contain_text("Procesador")
+    page.evaluate("document.querySelector('h1').dataset.mark = 'same'")
+    seen = gauge.inner_text()
+    # The processor's use is not the same for a minute on end.
+    expect(gauge).not_to_have_text(seen, timeout=60_000)
+    assert page.locator("h1").get_attribute("data-mark") == "same"
+
+
 def test_the_language_switch_keeps_page_and_text(app_url: str, open_page: OpenPage) -> None:
     page = open_page(f"{app_url}/tokenization?models={BOTH}")
     type_text(page, "Mi ñandú no es un avestruz")

@@ -5,8 +5,23 @@ import sys
 
 import pytest
 
+from core.runtime.gpu import GpuSample, parse_query
+from core.runtime.machine import Gpu, describe
+from core.runtime.telemetry import Telemetry
 from tests.conftest import ROOT
 from tests.pages.conftest import OpenApp, texts
+
+
+class Card:
+    """A way to read one card."""
+
+    source = "nvml"
+
+    def __init__(self, samples: tuple[GpuSample, ...]) -> None:
+        self.samples = samples
+
+    def read(self) -> tuple[GpuSample, ...]:
+        return self.samples
 
 
 @pytest.mark.parametrize(
@@ -25,6 +40,24 @@ def test_three_examples_one_click_each(open_app: OpenApp) -> None:
     links = open_app(lang="es").get("page_link")
     assert len(links) == 3
     assert all("example=" in link.proto.query_string for link in links)
+
+
+def test_with_a_card_its_readings_and_nvidia_smi_are_shown(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = parse_query("0, NVIDIA Test, 580.65, 37, 12, 1024, 8192, 45, 71.5, 250, 1980, 2619, Disabled")
+    monkeypatch.setattr("core.runtime.machine._gpus", lambda: (Gpu("NVIDIA Test", 8.0, "580.65"),))
+    monkeypatch.setattr("core.ui.home.nvidia_smi_output", lambda: "| NVIDIA-SMI 580.65 |")
+    monkeypatch.setattr("core.ui.home.telemetry", lambda: Telemetry(open_gpus=lambda: Card(card)))
+    describe.cache_clear()
+    try:
+        app = open_app(lang="es")
+        shown = texts(app) + "".join(bar.proto.text for bar in app.get("progress"))
+        assert "NVIDIA Test · 8 GiB · 580.65" in shown
+        assert "37" in shown
+        assert "1,0 de 8,0 GiB" in shown.replace("\\", "")
+        app.toggle(key="home_smi").set_value(True).run()
+        assert [code.value for code in app.code] == ["| NVIDIA-SMI 580.65 |"]
+    finally:
+        describe.cache_clear()
 
 
 def test_home_imports_neither_torch_nor_transformers() -> None:
