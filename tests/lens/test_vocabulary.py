@@ -177,7 +177,8 @@ def test_a_catastrophic_pattern_stops_in_time(pattern: str) -> None:
         search(bundle, pattern, "regex", timeout_s=0.3)
     except InputInvalid as error:
         assert pattern in str(error)
-    assert time.monotonic() - began < 1.5
+    # Generous for a busy machine: without a deadline it takes minutes or for ever.
+    assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("pattern", ["(?R)", "a(?R)?", "(a)(?1)", "(?P<n>a)(?&n)", "(?P<n>a)(?P>n)"])
@@ -192,7 +193,7 @@ def test_the_deadline_is_one_for_the_whole_scan(beto_cased: TokenizerBundle) -> 
     began = time.monotonic()
     with pytest.raises(InputInvalid, match="tardó más de 0,1 s"):
         search(beto_cased, r"(\w?){9}(\w?){9}(\w+\w+)+[^\w]", "regex", timeout_s=0.1)
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 15
 
 
 def test_a_simple_pattern_keeps_the_deadline_too(beto_cased: TokenizerBundle) -> None:
