@@ -19,3 +19,15 @@ class InputTooLong(InputInvalid):
 
 class ModelUnavailable(TallerError):
     """A model or tokenizer is neither on this machine nor, right now, to be had from the hub."""
+
+
+class QueueFull(TallerError):
+    """Too many requests wait for the device, or this one has waited too long."""
+
+
+class DownloadFailed(TallerError):
+    """A download can't begin or could not be finished; what came through is kept for the next try."""
+
+
+class OutOfMemory(TallerError):
+    """A model or a request doesn't fit into the memory that is free."""

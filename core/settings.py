@@ -37,6 +37,51 @@ class Settings(BaseSettings):
         le=30,
         description="Seconds a page waits for files on their way before it shows what is already here.",
     )
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
+        default="auto",
+        description="Where models run; `auto` takes the first there is of `cuda`, `mps`, `cpu`.",
+    )
+    memory_fraction: float = Field(
+        default=0.6,
+        gt=0,
+        le=1,
+        description="Share of the memory free at the start that loaded models may take, on each device.",
+    )
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Requests that a device computes at once; `0`: one on a GPU, half the cores on a CPU.",
+    )
+    max_waiting: int = Field(
+        default=32,
+        ge=0,
+        le=10_000,
+        description="Requests that may wait for a device; one more is told to try again.",
+    )
+    wait_timeout: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="Seconds after which a request that still waits is told to try again.",
+    )
+    warm_up: bool = Field(
+        default=True,
+        description="`0`: load no model before somebody asks for it.",
+    )
+    allow_any_model: bool = Field(
+        default=False,
+        description="`1`: models outside the catalogue may be loaded by their id.",
+    )
+    operator_token: str | None = Field(
+        default=None,
+        description="Word that lets whoever runs the app unload models on the system page; unset, "
+        "it can be done from this machine itself and from nowhere else.",
+    )
+    downloads: Literal["everyone", "operator"] = Field(
+        default="everyone",
+        description="Who may start the download of a catalogue model.",
+    )
     language: Literal["es", "en"] = Field(
         default="es",
         description="Language for visitors whose browser asks for neither Spanish nor English.",
@@ -47,7 +92,7 @@ class Settings(BaseSettings):
         "unset, the address in the visitor's browser.",
     )
 
-    @field_validator("models_dir", "public_url", mode="before")
+    @field_validator("models_dir", "public_url", "operator_token", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         # `TALLER_MODELS_DIR= make run` means "none", not the current folder.

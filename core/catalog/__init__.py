@@ -7,6 +7,27 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 Tier = Literal["workshop", "reference"]
+Architecture = Literal["encoder", "decoder", "encoder-decoder"]
+WeightFormat = Literal["safetensors", "bin"]
+
+# What a model can be asked to do. "tokenization": its tokenizer is compared on the Tokenización page.
+TASKS: Final = (
+    "tokenization",
+    "fill-mask",
+    "next-sentence",
+    "sentiment",
+    "ner",
+    "question-answering",
+    "summarization",
+    "translation-en-es",
+    "translation-es-en",
+    "text-generation",
+    "text2text",
+    "zero-shot",
+    "similarity",
+    "embeddings",
+    "coreference",
+)
 
 CATALOGUE_FILE: Final = Path(__file__).with_name("models.toml")
 MODELS_FOLDER: Final = Path(__file__).resolve().parents[1] / "models"
@@ -32,6 +53,27 @@ class TokenizerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightsSpec:
+    """What is known of a model's weights before they are loaded.
+
+    Attributes:
+        head: suffix of the Auto class, such as ``"MaskedLM"``; ``None`` for the bare body (``AutoModel``).
+        format: ``"bin"`` where the repository holds nothing but ``pytorch_model.bin``.
+        files: names or patterns (``fnmatch``) of all that is fetched from the hub, tokenizer included.
+        parameters: how many, tied ones counted once.
+        download_mib: about how much is fetched, in MiB; 0 for a model that ships.
+        revision: the commit that is fetched; ``None`` for the newest.
+    """
+
+    head: str | None
+    format: WeightFormat
+    files: tuple[str, ...]
+    parameters: int
+    download_mib: float
+    revision: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEntry:
     """One model of the catalogue; the fields are described at the top of ``models.toml``."""
 
@@ -44,11 +86,27 @@ class ModelEntry:
     window: int
     embedded: str | None
     teaches: dict[str, str]
+    limits: dict[str, str]
+    architecture: Architecture
+    tasks: tuple[str, ...]
+    verified: bool
     tokenizer: TokenizerSpec
+    weights: WeightsSpec | None
 
     def name(self, language: str) -> str:
         """The name a person reads, in ``language`` (``"es"`` or ``"en"``)."""
         return self.names[language]
+
+
+def _read_weights(raw: dict[str, Any]) -> WeightsSpec:
+    return WeightsSpec(
+        head=raw.get("head"),
+        format=cast(WeightFormat, raw["format"]),
+        files=tuple(raw["files"]),
+        parameters=raw["parameters"],
+        download_mib=float(raw["download_mib"]),
+        revision=raw.get("revision"),
+    )
 
 
 def _read_entry(raw: dict[str, Any]) -> ModelEntry:
@@ -63,6 +121,10 @@ def _read_entry(raw: dict[str, Any]) -> ModelEntry:
         window=raw["window"],
         embedded=raw.get("embedded"),
         teaches={"es": raw["teaches_es"], "en": raw["teaches_en"]},
+        limits={"es": raw.get("limits_es", ""), "en": raw.get("limits_en", "")},
+        architecture=cast(Architecture, raw["architecture"]),
+        tasks=tuple(raw["tasks"]),
+        verified=raw.get("verified", False),
         tokenizer=TokenizerSpec(
             class_name=spec["class"],
             algorithm=spec["algorithm"],
@@ -70,6 +132,7 @@ def _read_entry(raw: dict[str, Any]) -> ModelEntry:
             files=tuple(spec["files"]),
             download_mib=float(spec["download_mib"]),
         ),
+        weights=_read_weights(raw["weights"]) if "weights" in raw else None,
     )
 
 
@@ -89,3 +152,23 @@ def entry(key: str) -> ModelEntry:
         KeyError: the catalogue has no such key.
     """
     return entries()[key]
+
+
+def entries_for(
+    task: str | None = None,
+    language: str | None = None,
+    tier: Tier | None = None,
+) -> list[ModelEntry]:
+    """The entries that serve ``task`` in ``language`` and belong to ``tier``; ``None`` leaves a filter open."""
+    return [
+        item
+        for item in entries().values()
+        if (task is None or task in item.tasks)
+        and (language is None or language in item.languages)
+        and (tier is None or item.tier == tier)
+    ]
+
+
+def tokenizer_entries() -> dict[str, ModelEntry]:
+    """The entries whose tokenizers the Tokenización page compares, by key."""
+    return {item.key: item for item in entries_for(task="tokenization")}

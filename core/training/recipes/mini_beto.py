@@ -472,7 +472,8 @@ def train(
     step = 0
     if file.is_file():
         kept = torch.load(file, map_location=device, weights_only=True)
-        if kept["options"] != asdict(options):
+        # More or fewer steps only bend the learning rate's curve; anything else would make the batches others.
+        if {**kept["options"], "steps": options.steps} != asdict(options):
             raise ValueError(f"{out} holds a run with other options: {kept['options']}")
         model.load_state_dict(kept["model"])
         optimizer.load_state_dict(kept["optimizer"])

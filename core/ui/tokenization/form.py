@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from core.catalog import entries, entry
+from core.catalog import entry, tokenizer_entries
 from core.course.examples import example, examples
 from core.i18n import get_language
 from core.i18n import gettext as _
@@ -36,7 +36,7 @@ SEARCH, SEARCH_MODE, CASE = "tok_search", "tok_search_mode", "tok_search_case"
 
 
 def _decode_models(text: str) -> list[str]:
-    keys = [key for key in text.split(",") if key in entries()]
+    keys = [key for key in text.split(",") if key in tokenizer_entries()]
     if not keys:
         raise ValueError(text)
     return list(dict.fromkeys(keys))
@@ -119,7 +119,7 @@ def show_form() -> tuple[str, list[str]]:
     choice, button = st.columns([4, 1], vertical_alignment="bottom")
     models = choice.multiselect(
         _("Tokenizadores"),
-        list(entries()),
+        list(tokenizer_entries()),
         format_func=lambda key: entry(key).name(language),
         key=MODELS,
         persist_state="session",
