@@ -172,3 +172,30 @@ def entries_for(
 def tokenizer_entries() -> dict[str, ModelEntry]:
     """The entries whose tokenizers the Tokenización page compares, by key."""
     return {item.key: item for item in entries_for(task="tokenization")}
+
+
+def free_entry(model_id: str) -> ModelEntry:
+    """An entry for a model outside the catalogue, of which nothing is known but its id.
+
+    Args:
+        model_id: ``"org/name"``, or ``"org/name#MaskedLM"`` to load it with that head.
+    """
+    name, _hash, head = model_id.partition("#")
+    return ModelEntry(
+        key=model_id,
+        id=name,
+        names={"es": name, "en": name},
+        tier="reference",
+        languages=("es", "en"),
+        licence="unstated",
+        window=512,
+        embedded=None,
+        teaches={"es": "", "en": ""},
+        limits={"es": "", "en": ""},
+        architecture="encoder",
+        tasks=(),
+        verified=False,
+        tokenizer=TokenizerSpec("AutoTokenizer", "", 0, (), 0.0),
+        # A repository that nobody has looked at gives weights as safetensors or not at all.
+        weights=WeightsSpec(head or None, "safetensors", (), 0, -1.0, None),
+    )

@@ -76,13 +76,15 @@ def embedded_folder(entry: ModelEntry) -> Path | None:
     return Path(importlib.import_module(name).MODEL_DIR)
 
 
-def _cached_snapshot(model_id: str) -> Path | None:
-    """The hub cache's current snapshot of ``main``, without touching the network."""
+def cached_snapshot(model_id: str, revision: str | None = None) -> Path | None:
+    """The hub cache's snapshot of ``revision`` (``None``: the current ``main``), without touching the network."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(model_id, local_files_only=True, allow_patterns=["*.json", "*.txt"]))
+        return Path(
+            snapshot_download(model_id, revision=revision, local_files_only=True, allow_patterns=["*.json", "*.txt"])
+        )
     except (LocalEntryNotFoundError, OSError, ValueError):
         return None
 
@@ -103,7 +105,7 @@ def locate(entry: ModelEntry, settings: Settings, complete: Callable[[Path], boo
         if complete(folder):
             return Located(folder, "models_dir")
     if entry.tier == "reference":
-        snapshot = _cached_snapshot(entry.id)
+        snapshot = cached_snapshot(entry.id)
         if snapshot and complete(snapshot):
             return Located(snapshot, "hub_cache")
     return None

@@ -3,7 +3,8 @@
 A bench module has one function, ``run() -> list[dict]``. A row compares ours with what a user would otherwise
 write, measured side by side in the same process or alternating runs, so that the ratio means something on any
 machine: ``name`` (str), ``ours_ms`` (float), ``baseline`` (str, what it is compared with; "" for none),
-``baseline_ms`` (float or None), ``ratio`` (float or None) and ``target`` (str, such as "≤ 1.3").
+``baseline_ms`` (float or None), ``ratio`` (float or None) and ``target`` (str, such as "≤ 1.3"). With a ``unit``
+(``"MiB"``, ``"a second"``) the two figures are in that instead of milliseconds.
 
 ``python -m tests.bench.run start`` runs one alone: it prints its rows and leaves ``RESULTS.md`` as it is.
 """
@@ -54,25 +55,25 @@ def machine() -> list[str]:
     ]
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | None, unit: str) -> str:
     if value is None:
         return "–"
-    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+    return (f"{value:.1f}" if value < 100 else f"{value:,.0f}") + f" {unit}"
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as a Markdown table; times in milliseconds."""
+    """The rows as a Markdown table."""
     lines = [
-        "| What | Ours (ms) | Against | It (ms) | Ratio | Target |",
+        "| What | Ours | Against | It | Ratio | Target |",
         "| --- | ---: | --- | ---: | ---: | ---: |",
     ]
     for row in rows:
         ratio = row["ratio"]
         cells = (
             row["name"],
-            _number(row["ours_ms"]),
+            _number(row["ours_ms"], row.get("unit", "ms")),
             row["baseline"] or "–",
-            _number(row["baseline_ms"]),
+            _number(row["baseline_ms"], row.get("unit", "ms")),
             "–" if ratio is None else f"{ratio:.2f}",
             row["target"],
         )

@@ -1,0 +1,251 @@
+"""From a catalogue entry to a model in memory: finds whole files, loads them safely, refuses half a model."""
+
+import json
+import logging
+import pickle
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from core.catalog import ModelEntry
+from core.errors import ModelUnavailable
+from core.i18n import get_language
+from core.i18n import gettext as _
+from core.runtime.bundle import ModelBundle
+from core.runtime.device import Device, dtype_for
+from core.runtime.hub import Located, cached_snapshot, embedded_folder
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# Any one of these sets of files holds a whole tokenizer.
+_TOKENIZERS: Final = (
+    ("tokenizer.json",),
+    ("vocab.txt",),
+    ("vocab.json", "merges.txt"),
+    ("vocab.json", "source.spm", "target.spm"),
+    ("spiece.model",),
+    ("sentencepiece.bpe.model",),
+)
+_LONGEST_HEADER: Final = 100 * 2**20
+# A body without a head never uses its pooler, and BETO's files hold none.
+_UNUSED_IN_A_BODY: Final = "pooler."
+
+_log = logging.getLogger(__name__)
+
+
+# --- whole files ------------------------------------------------------------------------------------------
+
+
+def is_whole_safetensors(file: Path) -> bool:
+    """Whether the file is as long as its own header says; reads the header alone.
+
+    Source: the safetensors format (8 bytes of header length, the header in JSON, then the tensors).
+    """
+    size = file.stat().st_size
+    with file.open("rb") as content:
+        start = content.read(8)
+        if len(start) < 8:
+            return False
+        (length,) = struct.unpack("<Q", start)
+        if not 2 <= length <= min(_LONGEST_HEADER, size - 8):
+            return False
+        try:
+            header = json.loads(content.read(length))
+            ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+    return bool(ends) and 8 + length + max(ends) == size
+
+
+def _present(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > 0
+
+
+def weight_files(folder: Path, entry: ModelEntry) -> list[Path]:
+    """The files that hold the weights, whether they are there or not; shards are taken from their index."""
+    bin_only = entry.weights is not None and entry.weights.format == "bin"
+    name = "pytorch_model.bin" if bin_only else "model.safetensors"
+    index = folder / f"{name}.index.json"
+    if not (folder / name).is_file() and _present(index):
+        with suppress(ValueError, KeyError, AttributeError):
+            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            return [folder / shard for shard in sorted(set(shards))]
+    return [folder / name]
+
+
+def _problems(folder: Path, entry: ModelEntry) -> Iterator[str]:
+    if not _present(folder / "config.json"):
+        yield "config.json"
+    if not any(all(_present(folder / name) for name in names) for names in _TOKENIZERS):
+        yield "tokenizer.json"
+    for file in weight_files(folder, entry):
+        if not _present(file):
+            yield file.name
+        elif file.suffix == ".safetensors" and not is_whole_safetensors(file):
+            yield _("{file} (dañado o a medias)").format(file=file.name)
+
+
+def missing_files(folder: Path, entry: ModelEntry) -> list[str]:
+    """What a folder lacks to be the whole model, as words for the reader; empty when nothing."""
+    return list(_problems(folder, entry))
+
+
+def model_files_complete(folder: Path, entry: ModelEntry) -> bool:
+    """Whether ``folder`` holds configuration, tokenizer and all the weights, none of them cut short."""
+    return folder.is_dir() and not missing_files(folder, entry)
+
+
+def _folders(entry: ModelEntry, settings: Settings) -> Iterator[Located]:
+    # What is embedded for some reference models is their vocabulary alone.
+    ships = entry.weights is not None and entry.weights.download_mib == 0
+    folder = embedded_folder(entry) if ships else None
+    if folder:
+        yield Located(folder, "embedded")
+    if settings.models_dir:
+        yield Located(settings.models_dir.joinpath(*entry.id.split("/")), "models_dir")
+    if entry.tier == "reference":
+        snapshot = cached_snapshot(entry.id, entry.weights.revision if entry.weights else None)
+        if snapshot:
+            yield Located(snapshot, "hub_cache")
+
+
+def locate_model(entry: ModelEntry, settings: Settings) -> Located | None:
+    """Finds a folder that holds the whole model; never contacts the hub. ``None`` if there is none."""
+    if entry.weights is None:
+        return None
+    return next((place for place in _folders(entry, settings) if model_files_complete(place.folder, entry)), None)
+
+
+def why_absent(entry: ModelEntry, settings: Settings) -> str:
+    """A sentence for the reader: why the model can't be loaded, and what to do."""
+    name = entry.name(get_language())
+    if entry.weights is None:
+        return _("De {name} esta aplicación usa solo el tokenizador, no los pesos.").format(name=name)
+    for place in _folders(entry, settings):
+        if place.folder.is_dir() and any(place.folder.iterdir()):
+            return _(
+                "{name} está incompleto en este equipo: falta {files}. Descárgalo en la página Sistema, "
+                "que sigue donde quedó, o copia de nuevo la carpeta «{id}»."
+            ).format(name=name, files=", ".join(missing_files(place.folder, entry)), id=entry.id)
+    return _(
+        "{name} no está en este equipo. Descárgalo en la página Sistema o copia la carpeta «{id}» dentro de la "
+        "carpeta de modelos (TALLER_MODELS_DIR)."
+    ).format(name=name, id=entry.id)
+
+
+# --- loading ----------------------------------------------------------------------------------------------
+
+
+def expected_bytes(entry: ModelEntry, bytes_per_number: int) -> int:
+    """About how much memory the weights will take, in bytes; 0 when the catalogue doesn't know."""
+    return entry.weights.parameters * bytes_per_number if entry.weights else 0
+
+
+def tensor_bytes(model: "PreTrainedModel") -> int:
+    """Bytes of all parameters and buffers; tensors that share their memory count once."""
+    storages = {
+        storage.data_ptr(): storage.nbytes()
+        for tensor in (*model.parameters(), *model.buffers())
+        for storage in (tensor.untyped_storage(),)
+    }
+    return sum(storages.values())
+
+
+def _read_weights(entry: ModelEntry, folder: Path, device: Device) -> "PreTrainedModel":
+    import torch
+    import transformers
+
+    assert entry.weights is not None
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    auto = getattr(transformers, f"AutoModelFor{entry.weights.head}" if entry.weights.head else "AutoModel")
+    name = entry.name(get_language())
+    try:
+        model, info = auto.from_pretrained(
+            str(folder),
+            dtype=dtype_for(device),
+            use_safetensors=entry.weights.format == "safetensors",
+            weights_only=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except pickle.UnpicklingError as error:
+        raise ModelUnavailable(
+            _(
+                "El archivo de pesos de {name} contiene algo más que números, y por seguridad no se abre. "
+                "Bórralo y vuelve a descargarlo de su página original."
+            ).format(name=name)
+        ) from error
+    except Exception as error:
+        _log.warning("loading %s from %s failed: %s: %s", entry.id, folder, type(error).__name__, error)
+        if "Unrecognized configuration class" in str(error):
+            raise ModelUnavailable(
+                _("La carpeta de {name} contiene otro tipo de modelo, que no sirve para esta tarea: {folder}").format(
+                    name=name, folder=folder.name
+                )
+            ) from error
+        raise ModelUnavailable(
+            _(
+                "Los archivos de {name} están dañados o no son los de este modelo. Bórralos y vuelve a descargarlos: "
+                "{folder}"
+            ).format(name=name, folder=folder.name)
+        ) from error
+    absent = set(info["missing_keys"]) | {str(key) for key in info["mismatched_keys"]}
+    if entry.weights.head is None and absent and all(key.startswith(_UNUSED_IN_A_BODY) for key in absent):
+        model.pooler = None
+        absent = set()
+    if absent:
+        raise ModelUnavailable(
+            _(
+                "A los archivos de {name} les faltan {n} pesos ({first}…): esa parte respondería al azar, "
+                "así que no se usa. Vuelve a descargarlo o elige otro modelo."
+            ).format(name=name, n=len(absent), first=min(absent))
+        )
+    loaded: PreTrainedModel = model
+    return loaded
+
+
+def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelBundle:
+    """Loads a model that is on this machine.
+
+    safetensors wherever the catalogue says that the repository has them; ``pytorch_model.bin`` only for
+    entries that have nothing else, and then with ``weights_only=True``. Code from a repository never runs.
+
+    Raises:
+        ModelUnavailable: it isn't here, is damaged, lacks weights, or is another kind of model.
+        torch.OutOfMemoryError: it doesn't fit on ``device``; ``MemoryError`` on the CPU.
+    """
+    place = locate_model(entry, settings)
+    if place is None:
+        raise ModelUnavailable(why_absent(entry, settings))
+    import torch
+    from transformers import AutoTokenizer
+
+    model = _read_weights(entry, place.folder, device)
+    try:
+        # Nothing of a repository's own code is run, and nothing is asked of the network.
+        options = {"trust_remote_code": False, "local_files_only": True}
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(place.folder), **options)
+    except Exception as error:
+        raise ModelUnavailable(
+            _("El tokenizador de {name} no se puede leer. Borra sus archivos y vuelve a descargarlos: {folder}").format(
+                name=entry.name(get_language()), folder=place.folder.name
+            )
+        ) from error
+    model = model.to(torch.device(device.name)).eval()  # type: ignore[arg-type]
+    return ModelBundle(
+        entry=entry,
+        model=model,
+        tokenizer=tokenizer,
+        device=device,
+        dtype=str(model.dtype).removeprefix("torch."),
+        bytes=tensor_bytes(model),
+        source=place.source,
+        folder=place.folder,
+    )
