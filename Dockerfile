@@ -1,6 +1,7 @@
 # Taller de Transformers in a container.
 #   docker build -t taller .                                 CPU
 #   docker build -t taller:cuda --build-arg TORCH=cuda .     NVIDIA GPU (run it with --gpus all)
+#   docker build --build-arg FETCH="--language es --tier reference" .     with those models inside
 FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 \
@@ -30,7 +31,6 @@ RUN useradd --create-home --uid 1000 taller \
 ENV HOME=/home/taller \
     HF_HOME=/data/hf \
     TALLER_MODELS_DIR=/data/models
-VOLUME /data
 
 # The app belongs to root: the process that serves visitors can read its own code, never change it.
 COPY LICENSE app.py ./
@@ -40,6 +40,11 @@ COPY pages pages
 RUN python -m compileall -q app.py core pages
 
 USER 1000
+# Models to carry inside, as the options of `python -m core.catalog fetch`; none by default.
+ARG FETCH=""
+RUN if [ -n "$FETCH" ]; then python -m core.catalog fetch $FETCH; fi
+# Declared after the download: what is written to a volume later in a build is lost.
+VOLUME /data
 EXPOSE 8501
 
 # An empty ProxyHandler: the container's proxy settings must not send a local question outside.

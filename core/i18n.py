@@ -75,3 +75,11 @@ def format_percent(share: float, decimals: int = 1) -> str:
     """A share (0–1) as a percentage: ``0.305`` → ``30,5 %`` (es) or ``30.5%`` (en)."""
     gap = "" if _language.get() == "en" else "\u202f"
     return f"{format_number(100 * share, decimals)}{gap}%"
+
+
+def format_duration(seconds: float) -> str:
+    """A time for a person: ``"40 s"``, ``"3 min"``, ``"1 h 5 min"``."""
+    if seconds < 90:
+        return f"{format_number(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from core.catalog import ModelEntry, entries
 from core.errors import DownloadFailed
@@ -31,6 +31,8 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     import hashlib as hashes
+
+    from huggingface_hub import ModelInfo
 
 Status = Literal["idle", "checking", "running", "done", "failed", "cancelled"]
 Reason = Literal["offline", "unreachable", "not_found", "gated", "disk", "corrupt", "incomplete", "other"]
@@ -141,11 +143,15 @@ class DownloadState:
                 text = _("{name}: descarga detenida. Lo que ya llegó se conserva; al seguir, continúa desde ahí.")
                 return text.format(name=name)
             case "failed":
-                return failure_sentence(self.reason, self.entry, self.detail, self.space)
+                return failure_sentence(self.reason, self.entry, self.detail, self.space, self.done_bytes > 0)
 
 
 def failure_sentence(
-    reason: Reason | None, entry: ModelEntry, detail: str = "", space: tuple[int, int] = (0, 0)
+    reason: Reason | None,
+    entry: ModelEntry,
+    detail: str = "",
+    space: tuple[int, int] = (0, 0),
+    some_came: bool = False,
 ) -> str:
     """What went wrong with a download, and what to do, in the reader's language.
 
@@ -154,13 +160,14 @@ def failure_sentence(
         entry: the model.
         detail: a file's name or an error's kind.
         space: bytes still to come, and bytes free on the disk.
+        some_came: part of it is here, and will be used.
     """
     kept = _("Lo que ya llegó se conserva: al volver a intentarlo, continúa desde ahí.")
     match reason:
         case "offline":
             text = _("{name}: la aplicación trabaja sin conexión (TALLER_OFFLINE o HF_HUB_OFFLINE) y no lo baja.")
         case "unreachable":
-            text = _("{name}: el hub de modelos no responde. Revisa la conexión y vuelve a intentarlo.") + " " + kept
+            text = _("{name}: el hub de modelos no responde. Revisa la conexión y vuelve a intentarlo.")
         case "not_found":
             text = _("{name}: el hub no tiene (o ya no tiene) «{id}» en esa versión.")
         case "gated":
@@ -170,7 +177,6 @@ def failure_sentence(
                 "{name}: no cabe en el disco. Faltan por bajar {missing} MiB y quedan libres {free} MiB. "
                 "Libera espacio y vuelve a intentarlo."
             )
-            text += " " + kept
         case "corrupt":
             text = _(
                 "{name}: lo que llegó de {detail} no coincide con lo que anuncia el hub, y se borró. Prueba de nuevo."
@@ -178,7 +184,9 @@ def failure_sentence(
         case "incomplete":
             text = _("{name}: al repositorio le faltan archivos que este modelo necesita: {detail}.")
         case _:
-            text = _("{name}: la descarga falló ({detail}).") + " " + kept
+            text = _("{name}: la descarga falló ({detail}).")
+    if some_came and reason in {"unreachable", "disk", "other"}:
+        text += " " + kept
     missing, free = (format_number(figure / MIB) for figure in space)
     return text.format(name=entry.name(get_language()), id=entry.id, detail=detail, missing=missing, free=free)
 
@@ -289,10 +297,31 @@ class DownloadManager:
         Raises:
             DownloadFailed: the hub can't be asked, doesn't have the model, or lacks files of it.
         """
+        return self.plan_and_info(entry)[0]
+
+    def plan_and_info(self, entry: ModelEntry) -> tuple[DownloadPlan, "ModelInfo"]:
+        """``plan``, with all that the hub's page says of the model.
+
+        Raises:
+            DownloadFailed: as ``plan``.
+        """
         try:
             return self._plan(entry)
         except _Failure as failure:
-            raise DownloadFailed(failure_sentence(failure.reason, entry, failure.detail, failure.space)) from failure
+            sentence = failure_sentence(failure.reason, entry, failure.detail, failure.space)
+            raise DownloadFailed(sentence) from failure
+
+    @staticmethod
+    def unreachable(error: DownloadFailed) -> bool:
+        """Whether a plan failed for want of a network, and not because of the model."""
+        return isinstance(error.__cause__, _Failure) and error.__cause__.reason in {"unreachable", "offline"}
+
+    @staticmethod
+    def free_disk_bytes() -> int:
+        """Space on the disk of the hub's cache, in bytes."""
+        from huggingface_hub import constants
+
+        return shutil.disk_usage(_existing(Path(constants.HF_HUB_CACHE))).free
 
     def start(self, entry: ModelEntry) -> DownloadState:
         """Begins to download a model in the background, or joins the download that is under way."""
@@ -354,7 +383,7 @@ class DownloadManager:
             job.over.set()
 
     def _fetch(self, job: _Job, entry: ModelEntry) -> None:
-        plan = self._plan(entry)
+        plan, _info = self._plan(entry)
         job.state = replace(job.state, total_bytes=plan.total_bytes)
         folder = _repository_folder(entry)
         blobs = folder / "blobs"
@@ -385,7 +414,7 @@ class DownloadManager:
         finally:
             self._turns.release()
 
-    def _plan(self, entry: ModelEntry) -> DownloadPlan:
+    def _plan(self, entry: ModelEntry) -> tuple[DownloadPlan, "ModelInfo"]:
         if entry.weights is None or not entry.weights.files:
             raise _Failure("not_found")
         if is_offline(self._settings):
@@ -408,7 +437,7 @@ class DownloadManager:
             raise _Failure("incomplete", f"*{suffix}")
         blobs = _repository_folder(entry) / "blobs"
         total = sum(file.size for file in files)
-        return DownloadPlan(
+        plan = DownloadPlan(
             entry=entry,
             commit=str(info.sha),
             files=files,
@@ -416,8 +445,9 @@ class DownloadManager:
             missing_bytes=total - sum(_bytes_here(blobs, file) for file in files),
             free_disk_bytes=shutil.disk_usage(_existing(blobs)).free,
         )
+        return plan, info
 
-    def _ask_hub(self, entry: ModelEntry) -> Any:
+    def _ask_hub(self, entry: ModelEntry) -> "ModelInfo":
         from huggingface_hub import HfApi
         from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 

@@ -2,48 +2,19 @@
 
 import streamlit as st
 
-from core.i18n import format_number, format_percent, ngettext
+from core.i18n import format_number, ngettext
 from core.i18n import gettext as _
 from core.runtime.gpu import nvidia_smi_output
 from core.runtime.machine import describe
 from core.settings import get_settings
-from core.ui.language import fragment
-from core.ui.messages import plain
+from core.ui.readings import live_gauges
 from core.ui.resources import telemetry
 
 
-def _gauge(label: str, value: str, share: float | None) -> None:
-    """A bar with its label and value; without a share, the words alone."""
-    text = f"**{plain(label)}** {plain(value)}"
-    if share is None:
-        st.markdown(text)
-    else:
-        st.progress(min(1.0, max(0.0, share)), text=text)
-
-
-def _of(used: float | None, total: float | None) -> str:
-    if used is None or total is None:
-        return "N/A"
-    return _("{used} de {total} GiB").format(used=format_number(used / 1024, 1), total=format_number(total / 1024, 1))
-
-
-@fragment(run_every=2.0)
 def show_now() -> None:
     """What the machine is doing at this moment; renewed by itself, without running the page again."""
+    live_gauges(key="home_gauges", compact=True)
     sample = telemetry().latest()
-    host = sample.host
-    _gauge(_("Procesador"), format_percent(host.cpu_percent / 100, 0), host.cpu_percent / 100)
-    used, total = host.memory_used_mib, host.memory_total_mib
-    _gauge(_("Memoria"), _of(used, total), used / total)
-    for gpu in sample.gpus:
-        utilization = gpu.utilization_gpu
-        if utilization is None:
-            _gauge(gpu.name, gpu.why_no_utilization or "N/A", None)
-        else:
-            _gauge(gpu.name, format_percent(utilization / 100, 0), utilization / 100)
-        used_mib, total_mib = gpu.memory_used_mib, gpu.memory_total_mib
-        share = used_mib / total_mib if used_mib is not None and total_mib else None
-        _gauge(_("Memoria de la tarjeta"), _of(used_mib, total_mib), share)
     if not sample.gpus:
         st.caption(sample.why_no_gpu)
 

@@ -48,6 +48,12 @@ PAGES: Final = (
         N_("Cómo corta cada modelo tu texto en tokens, lado a lado y paso a paso."),
         N_("Mirar por dentro"),
     ),
+    PageSpec(
+        "system",
+        N_("Sistema"),
+        N_("Qué hace este equipo, qué modelos tiene, y si todo está listo para el taller."),
+        N_("El taller"),
+    ),
 )
 
 _inside_app: ContextVar[bool] = ContextVar("inside_app", default=False)

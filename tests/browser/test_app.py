@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from core.lens.tokenization import MAX_CHARACTERS
+from core.ui.system.form import VIEWS as SYSTEM_VIEWS
 from core.ui.tokenization.form import VIEWS
 from tests.browser.conftest import serve_app, settle
 from tests.hub_server import serve
@@ -20,7 +21,11 @@ pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
 BOTH = "bert-uncased,wordpiece-es"
 LOCALES = {"es": "es-ES", "en": "en-GB"}
-ADDRESSES = ["/", *(f"/tokenization?view={view}&models={BOTH}" for view in VIEWS)]
+ADDRESSES = [
+    "/",
+    *(f"/tokenization?view={view}&models={BOTH}" for view in VIEWS),
+    *(f"/system?view={view}" for view in SYSTEM_VIEWS),
+]
 TEXT_LABEL = "Tu texto"
 
 
@@ -63,7 +68,7 @@ def test_one_click_from_home_to_a_result(app_url: str, open_page: OpenPage) -> N
 
 def test_the_machines_reading_renews_itself_and_nothing_else(app_url: str, open_page: OpenPage) -> None:
     page = open_page(app_url)
-    gauge = page.get_by_test_id("stProgress").first
+    gauge = page.locator(".gauges .card").first
     expect(gauge).to_contain_text("Procesador")
     page.evaluate("document.querySelector('h1').dataset.mark = 'same'")
     seen = gauge.inner_text()

@@ -15,6 +15,7 @@ OpenApp = Callable[..., AppTest]
 @pytest.fixture(autouse=True)
 def unplugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TALLER_OFFLINE", "1")
+    monkeypatch.setenv("TALLER_WARM_UP", "0")
     monkeypatch.setenv("TALLER_MODELS_DIR", "")
     monkeypatch.setenv("HF_HUB_CACHE", "/nonexistent")
     get_settings.cache_clear()

@@ -46,14 +46,16 @@ def test_with_a_card_its_readings_and_nvidia_smi_are_shown(open_app: OpenApp, mo
     card = parse_query("0, NVIDIA Test, 580.65, 37, 12, 1024, 8192, 45, 71.5, 250, 1980, 2619, Disabled")
     monkeypatch.setattr("core.runtime.machine._gpus", lambda: (Gpu("NVIDIA Test", 8.0, "580.65"),))
     monkeypatch.setattr("core.ui.home.nvidia_smi_output", lambda: "| NVIDIA-SMI 580.65 |")
-    monkeypatch.setattr("core.ui.home.telemetry", lambda: Telemetry(open_gpus=lambda: Card(card)))
+    sampler = Telemetry(open_gpus=lambda: Card(card))
+    monkeypatch.setattr("core.ui.home.telemetry", lambda: sampler)
+    monkeypatch.setattr("core.ui.readings.telemetry", lambda: sampler)
     describe.cache_clear()
     try:
         app = open_app(lang="es")
-        shown = texts(app) + "".join(bar.proto.text for bar in app.get("progress"))
+        shown = texts(app) + "".join(str(view.proto.json) for view in app.get("bidi_component"))
         assert "NVIDIA Test · 8 GiB · 580.65" in shown
         assert "37" in shown
-        assert "1,0 de 8,0 GiB" in shown.replace("\\", "")
+        assert "1,0 de 8,0 GiB" in shown
         app.toggle(key="home_smi").set_value(True).run()
         assert [code.value for code in app.code] == ["| NVIDIA-SMI 580.65 |"]
     finally:
