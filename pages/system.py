@@ -8,6 +8,7 @@ from core.ui.navigation import require_app
 require_app()
 
 from core.ui.messages import errors_shown  # noqa: E402
+from core.ui.readings import compact_status  # noqa: E402
 from core.ui.system.form import STATE, choose_view  # noqa: E402
 
 STATE.arrive()
@@ -24,6 +25,8 @@ with errors_shown():
 
         show_live(STATE)
     elif view == "models":
+        with st.sidebar:
+            compact_status()
         from core.ui.system.models import show_models
 
         show_models(STATE)
@@ -32,6 +35,8 @@ with errors_shown():
 
         show_catalogue(STATE)
     else:
+        with st.sidebar:
+            compact_status()
         from core.ui.system.readiness import show_readiness
 
         show_readiness(STATE)

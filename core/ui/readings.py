@@ -176,9 +176,8 @@ def machine_gauges(samples: Sequence[Sample], happened: Sequence[Event], now: fl
     return gauges
 
 
-@fragment()
-def live_gauges(*, key: str, compact: bool = False, every_s: float = 2.0) -> None:
-    """The machine now and in the last ten minutes."""
+def draw_gauges(*, key: str, compact: bool = False, every_s: float = 2.0) -> None:
+    """The machine now and, unless ``compact``, in the last ten minutes; for use inside a fragment."""
     sampler = telemetry()
     newest = sampler.latest()
     now = time.time()
@@ -186,8 +185,14 @@ def live_gauges(*, key: str, compact: bool = False, every_s: float = 2.0) -> Non
     gauge_view(machine_gauges(samples, events().since(now - SPAN_S), now), key=key, compact=compact, every_s=every_s)
 
 
-def _models_gauge() -> Gauge | None:
-    """Memory of the loaded models against their budget; nothing while nobody has used a model."""
+@fragment()
+def live_gauges(*, key: str, compact: bool = False) -> None:
+    """``draw_gauges`` in a fragment of its own."""
+    draw_gauges(key=key, compact=compact)
+
+
+def models_gauge() -> Gauge | None:
+    """Memory of the loaded models against their budget; ``None`` while nobody has used a model."""
     pool = model_pool()
     device = pool.known_device
     loaded = pool.loaded()
@@ -206,5 +211,5 @@ def compact_status(*, key: str = "status") -> None:
     """The sidebar's reading on pages that run a model: machine, models in memory, queue."""
     now = time.time()
     gauges = machine_gauges([telemetry().latest()], (), now)
-    models = _models_gauge()
+    models = models_gauge()
     gauge_view([*gauges, *([models] if models else [])], key=key, compact=True, every_s=3.0)

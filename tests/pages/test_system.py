@@ -26,12 +26,13 @@ from tests.pages.test_home import Card
 BETO = entry("beto-cased")
 
 
+def all_gauges(app: Any) -> list[list[dict[str, Any]]]:
+    views = (str(view.proto.json) for view in app.get("bidi_component"))
+    return [json.loads(view)["cards"] for view in views if "cards" in view]
+
+
 def gauges(app: Any) -> list[dict[str, Any]]:
-    for view in app.get("bidi_component"):
-        if "cards" in str(view.proto.json):
-            cards: list[dict[str, Any]] = json.loads(view.proto.json)["cards"]
-            return cards
-    raise AssertionError("no gauges on the page")
+    return all_gauges(app)[0]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,7 @@ class FakePool:
 
 def put_pool(monkeypatch: pytest.MonkeyPatch, pool: FakePool) -> None:
     monkeypatch.setattr(models, "model_pool", lambda: pool)
+    monkeypatch.setattr("core.ui.readings.model_pool", lambda: pool)
 
 
 @pytest.fixture
@@ -170,6 +172,9 @@ def test_a_model_is_listed_and_can_be_unloaded(open_app: OpenApp, monkeypatch: p
     put_pool(monkeypatch, pool)
     app = open_app("system", lang="es", view="models")
     shown = texts(app).replace("\\", "")
+    sidebar, budget = sorted((cards for cards in all_gauges(app)), key=len, reverse=True)
+    assert budget[0]["value"] == "87 de 870 MiB en cpu" and budget[0]["share"] == 0.1
+    assert sidebar[-1]["value"].startswith("1 modelo · 87 MiB")
     for words in ("87 MiB", "float32", "3 usos", "hace 3 min", "cargado en 1,5 s", "una nota"):
         assert words in shown, words
     app.button(key="unload_cpu_minilm").click().run()

@@ -16,7 +16,7 @@ from core.ui.downloads import csv_bytes, json_bytes
 from core.ui.gauges import SPAN_S
 from core.ui.glossary import glossary_marks
 from core.ui.language import fragment
-from core.ui.readings import event_text, live_gauges, with_unit
+from core.ui.readings import draw_gauges, event_text, with_unit
 from core.ui.resources import telemetry
 from core.ui.share import Download, share_row
 from core.ui.state import PageState
@@ -74,8 +74,12 @@ def _json() -> bytes:
     return json_bytes({"samples": samples, "events": happened})
 
 
-@fragment(run_every=5.0)
-def _show_events_and_processes() -> None:
+@fragment()
+def _show_live_part() -> None:
+    """All that changes by itself; the gauges ask for the next time, while somebody sees them."""
+    draw_gauges(key="system_gauges")
+    if not telemetry().latest().gpus:
+        st.info(telemetry().latest().why_no_gpu, icon=":material/info:")
     st.header(_("Qué pasó"))
     happened = events().since(time.time() - SPAN_S)[::-1]
     if happened:
@@ -185,10 +189,7 @@ def _show_meanings() -> None:
 
 def show_live(state: PageState) -> None:
     """The whole view."""
-    live_gauges(key="system_gauges")
-    sample = telemetry().latest()
-    if not sample.gpus:
-        st.info(sample.why_no_gpu, icon=":material/info:")
+    _show_live_part()
     share_row(
         state,
         code=CODE,
@@ -198,6 +199,5 @@ def show_live(state: PageState) -> None:
         ),
         key="sys_live",
     )
-    _show_events_and_processes()
     _show_smi()
     _show_meanings()

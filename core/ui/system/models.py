@@ -11,6 +11,7 @@ from core.runtime.pool import MIB, LoadedModel
 from core.runtime.storage import Store, stores
 from core.settings import get_settings
 from core.ui.downloads import csv_bytes
+from core.ui.gauges import Gauge, gauge_view
 from core.ui.glossary import glossary_marks
 from core.ui.language import fragment
 from core.ui.messages import errors_shown, plain
@@ -77,31 +78,35 @@ def _card(model: LoadedModel, operator: bool) -> None:
             st.caption(plain(model.note))
 
 
-@fragment(run_every=3.0)
-def _show_loaded() -> None:
+def _budget_gauge() -> Gauge:
     pool = model_pool()
-    loaded = pool.loaded()
+    used, budget = pool.used_bytes(pool.device), pool.budget_bytes()
+    text = _("{used} de {budget} MiB en {device}")
+    return Gauge(
+        _("Memoria de los modelos"),
+        text.format(used=format_number(used / MIB), budget=format_number(budget / MIB), device=pool.device.name),
+        used / budget if budget else 1.0,
+        facts=(
+            (_("Peticiones en espera"), format_number(engine().waiting())),
+            (_("Calculando ahora"), format_number(engine().running())),
+        ),
+    )
+
+
+@fragment()
+def _show_loaded() -> None:
     said = st.session_state.pop("_models_said", None)
     if said:
         st.info(plain(said), icon=":material/info:")
+    loaded = model_pool().loaded()
+    nothing = Gauge(_("Memoria de los modelos"), format_number(0) + " MiB", 0.0)
+    gauge_view([_budget_gauge() if loaded else nothing], key="models_gauge", every_s=3.0)
     if not loaded:
         st.info(
             _("Ningún modelo está en memoria todavía. El primero que lo necesite lo carga para todos; tarda segundos."),
             icon=":material/info:",
         )
         return
-    used, budget = pool.used_bytes(pool.device), pool.budget_bytes()
-    text = _("**{used} de {budget} MiB** que los modelos pueden ocupar en {device}")
-    st.progress(
-        min(1.0, used / budget if budget else 1.0),
-        text=text.format(
-            used=format_number(used / MIB), budget=format_number(budget / MIB), device=plain(pool.device.name)
-        ),
-    )
-    waiting, running = engine().waiting(), engine().running()
-    st.caption(
-        _("En la cola: {waiting} en espera, {running} calculando ahora.").format(waiting=waiting, running=running)
-    )
     operator = is_operator()
     for model in loaded:
         _card(model, operator)
