@@ -63,6 +63,7 @@ class WeightsSpec:
         parameters: how many, tied ones counted once.
         download_mib: about how much is fetched, in MiB; 0 for a model that ships.
         revision: the commit that is fetched; ``None`` for the newest.
+        base: for an adapter, the key of the encoder that it changes; ``None`` for a whole model.
     """
 
     head: str | None
@@ -71,6 +72,7 @@ class WeightsSpec:
     parameters: int
     download_mib: float
     revision: str | None
+    base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def _read_weights(raw: dict[str, Any]) -> WeightsSpec:
         parameters=raw["parameters"],
         download_mib=float(raw["download_mib"]),
         revision=raw.get("revision"),
+        base=raw.get("base"),
     )
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from core.catalog import ModelEntry
+from core.catalog import entry as catalogue_entry
 from core.errors import ModelUnavailable
 from core.i18n import get_language
 from core.i18n import gettext as _
 from core.runtime.bundle import ModelBundle
-from core.runtime.device import Device, dtype_for
+from core.runtime.device import CPU, Device, dtype_for
 from core.runtime.hub import Located, cached_snapshot, embedded_folder
 from core.settings import Settings
 
@@ -67,6 +68,8 @@ def _present(file: Path) -> bool:
 
 def weight_files(folder: Path, entry: ModelEntry) -> list[Path]:
     """The files that hold the weights, whether they are there or not; shards are taken from their index."""
+    if entry.weights is not None and entry.weights.base:
+        return [folder / "adapter_model.safetensors"]
     bin_only = entry.weights is not None and entry.weights.format == "bin"
     name = "pytorch_model.bin" if bin_only else "model.safetensors"
     index = folder / f"{name}.index.json"
@@ -80,7 +83,10 @@ def weight_files(folder: Path, entry: ModelEntry) -> list[Path]:
 def _problems(folder: Path, entry: ModelEntry) -> Iterator[str]:
     if not _present(folder / "config.json"):
         yield "config.json"
-    if not any(all(_present(folder / name) for name in names) for names in _TOKENIZERS):
+    if entry.weights is not None and entry.weights.base:
+        if not _present(folder / "adapter_config.json"):
+            yield "adapter_config.json"
+    elif not any(all(_present(folder / name) for name in names) for names in _TOKENIZERS):
         yield "tokenizer.json"
     for file in weight_files(folder, entry):
         if not _present(file):
@@ -117,6 +123,8 @@ def locate_model(entry: ModelEntry, settings: Settings) -> Located | None:
     """Finds a folder that holds the whole model; never contacts the hub. ``None`` if there is none."""
     if entry.weights is None:
         return None
+    if entry.weights.base and locate_model(catalogue_entry(entry.weights.base), settings) is None:
+        return None
     return next((place for place in _folders(entry, settings) if model_files_complete(place.folder, entry)), None)
 
 
@@ -125,6 +133,10 @@ def why_absent(entry: ModelEntry, settings: Settings) -> str:
     name = entry.name(get_language())
     if entry.weights is None:
         return _("De {name} esta aplicación usa solo el tokenizador, no los pesos.").format(name=name)
+    if entry.weights.base:
+        base = catalogue_entry(entry.weights.base)
+        if locate_model(base, settings) is None:
+            return why_absent(base, settings)
     for place in _folders(entry, settings):
         if place.folder.is_dir() and any(place.folder.iterdir()):
             return _(
@@ -211,6 +223,77 @@ def _read_weights(entry: ModelEntry, folder: Path, device: Device) -> "PreTraine
     return loaded
 
 
+def with_adapter(base: Path, adapter: Path, head: str, device: Device = CPU) -> "PreTrainedModel":
+    """An encoder with a LoRA adapter merged into its weights, and the adapter's head on top.
+
+    The files are in the layout of the peft library, whose import alone would take longer than all of this.
+
+    Args:
+        base: the encoder's folder.
+        adapter: the folder of ``adapter_model.safetensors``, ``adapter_config.json`` and ``config.json``.
+        head: suffix of the Auto class.
+        device: for the number format.
+
+    Raises:
+        ModelUnavailable: the adapter doesn't bring all of the head, or doesn't fit the encoder.
+    """
+    import torch
+    import transformers
+    from safetensors.torch import load_file
+
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    scale = settings["lora_alpha"] / settings["r"]
+    brought = {
+        name.removeprefix("base_model.model."): weight
+        for name, weight in load_file(adapter / "adapter_model.safetensors").items()
+    }
+    config = transformers.AutoConfig.from_pretrained(str(adapter), local_files_only=True)
+    auto = getattr(transformers, f"AutoModelFor{head}")
+    level = transformers.utils.logging.get_verbosity()
+    # The library would report the head as missing: it comes from the adapter, and that is checked below.
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        model, info = auto.from_pretrained(
+            str(base),
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    finally:
+        transformers.utils.logging.set_verbosity(level)
+    weights = dict(model.named_parameters())
+    changed: set[str] = set()
+    try:
+        with torch.no_grad():
+            for name, weight in brought.items():
+                if name.endswith(".lora_A.weight"):
+                    module = name.removesuffix(".lora_A.weight")
+                    down, up = weight.float(), brought[f"{module}.lora_B.weight"].float()
+                    weights[f"{module}.weight"] += scale * (up @ down)  # (out, rank) @ (rank, in)
+                elif not name.endswith(".lora_B.weight"):
+                    weights[name].copy_(weight.float())
+                    changed.add(name)
+    except (KeyError, RuntimeError) as error:
+        raise ModelUnavailable(
+            _("Los archivos de «{name}» no son de este modelo base. Instala de nuevo la aplicación.").format(
+                name=adapter.name
+            )
+        ) from error
+    # Tied weights are one tensor under two names, of which named_parameters lists the first.
+    absent = {name for name in info["missing_keys"] if name in weights} - changed
+    if absent:
+        raise ModelUnavailable(
+            _("A los archivos de «{name}» les faltan pesos ({first}…), así que no se usan.").format(
+                name=adapter.name, first=min(absent)
+            )
+        )
+    loaded: PreTrainedModel = model.to(dtype_for(device))
+    return loaded
+
+
 def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelBundle:
     """Loads a model that is on this machine.
 
@@ -227,11 +310,18 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
     import torch
     from transformers import AutoTokenizer
 
-    model = _read_weights(entry, place.folder, device)
+    folder = place.folder
+    if entry.weights is not None and entry.weights.base:
+        base = locate_model(catalogue_entry(entry.weights.base), settings)
+        assert base is not None and entry.weights.head is not None  # or it would not have been located
+        folder = base.folder
+        model = with_adapter(folder, place.folder, entry.weights.head, device)
+    else:
+        model = _read_weights(entry, folder, device)
     try:
         # Nothing of a repository's own code is run, and nothing is asked of the network.
         options = {"trust_remote_code": False, "local_files_only": True}
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(place.folder), **options)
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), **options)
     except Exception as error:
         raise ModelUnavailable(
             _("El tokenizador de {name} no se puede leer. Borra sus archivos y vuelve a descargarlos: {folder}").format(

@@ -121,7 +121,7 @@ class EvaluationSet:
 # --- readers ----------------------------------------
 
 
-def _open(path: Path) -> str:
+def read_file(path: Path) -> str:
     """The whole of a UTF-8 text file, ``.xz`` or plain.
 
     Raises:
@@ -145,7 +145,7 @@ def _member(archive: Path, name: str) -> str:
         InputInvalid: the archive isn't there.
     """
     if not archive.is_file():
-        _open(archive)
+        read_file(archive)
     with tarfile.open(archive, "r:xz") as tar:
         handle = tar.extractfile(name)
         assert handle is not None, name
@@ -158,7 +158,7 @@ def _blocks(pattern: str) -> Callable[[Path], Iterator[tuple[str, list[str]]]]:
     def read(data: Path) -> Iterator[tuple[str, list[str]]]:
         folder, _slash, glob = pattern.rpartition("/")
         for path in sorted((data / folder).glob(glob)) or [data / pattern]:
-            for block in _open(path).split("\n\n"):
+            for block in read_file(path).split("\n\n"):
                 yield path.name, block.split("\n")
 
     return read
@@ -168,7 +168,7 @@ def _column(path: str, column: int) -> Callable[[Path], Iterator[tuple[str, list
     """One column of a tab-separated file, each row a document."""
 
     def read(data: Path) -> Iterator[tuple[str, list[str]]]:
-        for line in _open(data / path).splitlines():
+        for line in read_file(data / path).splitlines():
             cells = line.split("\t")
             if len(cells) > column:
                 yield path, [cells[column]]
@@ -180,7 +180,7 @@ _TIGHT_LEFT: Final = frozenset(",.;:!?)]}»%…”")
 _TIGHT_RIGHT: Final = frozenset("([{«¿¡“")
 
 
-def _untokenize(tokens: Iterable[str]) -> str:
+def untokenize(tokens: Iterable[str]) -> str:
     """Words joined as they are written, from a list where punctuation stands apart."""
     text = ""
     for token in tokens:
@@ -197,7 +197,7 @@ def _wikiann(split: str) -> Callable[[Path], Iterator[tuple[str, list[str]]]]:
         for filled, rows in groupby(lines, key=bool):
             tokens = [row.split("\t")[1] for row in rows] if filled else []
             if tokens and "redirec" not in tokens[0].casefold():
-                yield split, [_untokenize(t for t in tokens if t not in {"'", "''", "'''", "*", "**", "***"})]
+                yield split, [untokenize(t for t in tokens if t not in {"'", "''", "'''", "*", "**", "***"})]
 
     return read
 
@@ -216,7 +216,7 @@ def _ud(*names: str) -> Callable[[Path], Iterator[str]]:
 
     def read(data: Path) -> Iterator[str]:
         for name in names:
-            for line in _open(data / "ud-es" / name).splitlines():
+            for line in read_file(data / "ud-es" / name).splitlines():
                 if line.startswith("# text = "):
                     yield line.removeprefix("# text = ")
 
@@ -235,7 +235,7 @@ def _paragraphs(
 
 def _squad_contexts(data: Path) -> Iterator[str]:
     seen: set[str] = set()
-    for line in _open(data / "squad-es/squad-es-v1.1-dev-small-minus-xquad.jsonl.xz").splitlines():
+    for line in read_file(data / "squad-es/squad-es-v1.1-dev-small-minus-xquad.jsonl.xz").splitlines():
         context = str(json.loads(line)["context"])
         if context not in seen:
             seen.add(context)

@@ -1,0 +1,177 @@
+"""The heads' recipes: what they read, that nothing measured is trained on, how they count, and that they learn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core.training.recipes import adapters, entities, questions, sentiment
+from core.training.recipes.labelled import (
+    NEGATIVE,
+    NEUTRAL,
+    POSITIVE,
+    Labelled,
+    Question,
+    Tagged,
+    iob2,
+    opener,
+    sst2_test,
+    without_repeats,
+)
+from core.training.recipes.loop import Schedule, train
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return adapters.load_tokenizer("minilm")
+
+
+def fit(head: str, labels: Sequence[str], batches: Any, losses: Any, out: Path, steps: int) -> Any:
+    model = adapters.build("minilm", head, labels, rank=8)
+    train(model, batches, losses, Schedule(steps=steps, learning_rate=2e-3, warmup=0.1), out, device="cpu")
+    return model.eval()
+
+
+# --- what may be learnt from ------------------------------------------------------------------------------
+
+
+def test_no_sentence_that_is_measured_on_is_trained_on(shared_dir: Path) -> None:
+    data = shared_dir / "data"
+    found = sentiment.english_training(data)
+    assert len(found) > 50_000
+    texts = {" ".join(item.text.lower().split()) for item in found}
+    held = {" ".join(item.text.lower().split()) for item in sst2_test(data) if len(item.text.split()) > 3}
+    assert len(held) > 800 and not texts & held
+    assert {item.label for item in found} == {NEGATIVE, NEUTRAL, POSITIVE}
+
+
+def test_spanish_sentiment_measures_on_what_it_never_trains_on(shared_dir: Path) -> None:
+    found = opener(shared_dir / "data", "es")
+    assert len(found) > 1000
+    assert {item.label for item in found} == {NEGATIVE, POSITIVE}
+
+
+def test_entities_and_questions_hold_their_tests_apart(shared_dir: Path) -> None:
+    data = shared_dir / "data"
+    for language in ("en", "es"):
+        trained = {" ".join(s.words) for s in entities.training(data, language)}
+        for name, test in entities.tests(data, language).items():
+            assert len(test) > 500, name
+            assert not trained & {" ".join(s.words) for s in test if len(s.words) > 5}, name
+        contexts = {q.context for q in questions.training(data, language)}
+        for test in questions.tests(data, language).values():
+            assert len(test) > 900
+            assert not contexts & {q.context for q in test}
+            assert all(q.context[start : start + len(text)] == text for q in test for start, text in q.answers)
+
+
+def test_repetitions_and_held_out_texts_are_left_out() -> None:
+    held = [Labelled("the acting was astounding from the first scene to the last", POSITIVE)]
+    found = [
+        Labelled("The acting was astounding, from the first scene to the last!", POSITIVE),
+        Labelled("a dull film", NEGATIVE),
+        Labelled("A dull film.", NEGATIVE),
+        Labelled("something else", NEUTRAL),
+    ]
+    assert [item.text for item in without_repeats(found, held)] == ["a dull film", "something else"]
+
+
+def test_classes_are_balanced() -> None:
+    found = [Labelled(str(n), POSITIVE) for n in range(100)] + [Labelled(f"n{n}", NEGATIVE) for n in range(20)]
+    counts = [item.label for item in sentiment.balanced(found)]
+    assert counts.count(POSITIVE) == 30 and counts.count(NEGATIVE) == 20
+
+
+# --- entities ---------------------------------------------------------------------------------------------
+
+
+def test_iob1_becomes_iob2() -> None:
+    assert iob2(["I-PER", "I-PER", "O", "I-LOC", "B-LOC", "I-ORG"]) == (
+        "B-PER",
+        "I-PER",
+        "O",
+        "B-LOC",
+        "B-LOC",
+        "B-ORG",
+    )
+    assert iob2(["B-PER", "I-PER", "O"]) == ("B-PER", "I-PER", "O")
+
+
+def test_entities_are_counted_as_conll_does() -> None:
+    assert entities.entities(["B-PER", "I-PER", "O", "B-LOC", "B-LOC"]) == {("PER", 0, 2), ("LOC", 3, 4), ("LOC", 4, 5)}
+    # A kind that changes in the middle ends one entity and begins another.
+    assert entities.entities(["B-PER", "I-LOC", "I-LOC"]) == {("PER", 0, 1), ("LOC", 1, 3)}
+    assert entities.entities(["O", "I-ORG"]) == {("ORG", 1, 2)}
+
+
+def test_labels_stand_on_first_pieces(tokenizer: Any) -> None:
+    sentence = Tagged(("Tokenization", "in", "Guadalajara"), ("O", "O", "B-LOC"))
+    (row,) = entities.rows([sentence], tokenizer)
+    asked = [(tokenizer.convert_ids_to_tokens(i), label) for i, label in zip(row["ids"], row["labels"], strict=True)]
+    assert [label for _piece, label in asked if label != entities.IGNORED] == [0, 0, entities.LABELS.index("B-LOC")]
+    assert all(label == entities.IGNORED for piece, label in asked if piece.startswith(("##", "[")))
+
+
+def test_entities_are_learnt(tokenizer: Any, tmp_path: Path) -> None:
+    names = ["Ana", "Bob", "Eva", "Tom"]
+    places = ["Lima", "Oslo", "Rome", "Cork"]
+    made = [Tagged((n, "lives", "in", p, "."), ("B-PER", "O", "O", "B-LOC", "O")) for n in names for p in places]
+    batches = adapters.Shuffled(entities.rows(made, tokenizer), 8, entities.collate)
+    model = fit("TokenClassification", entities.LABELS, batches, entities.losses, tmp_path, 40)
+    assert entities.f1(model, tokenizer, made, "cpu")["f1"] > 0.9
+    wrong = [Tagged(s.words, ("B-LOC", "O", "O", "B-PER", "O")) for s in made]
+    assert entities.f1(model, tokenizer, wrong, "cpu")["f1"] < 0.1
+
+
+# --- questions --------------------------------------------------------------------------------------------
+
+
+def test_answers_are_compared_as_squad_does() -> None:
+    assert questions.words_of("The «Super Bowl», 50!") == ["super", "bowl", "50"]
+    assert questions.overlap("the Denver Broncos", "Denver Broncos") == 1.0
+    assert questions.overlap("Denver", "Denver Broncos") == pytest.approx(2 / 3)
+    assert questions.overlap("nothing", "Denver") == 0.0
+
+
+def test_windows_of_long_texts_hold_the_answer(tokenizer: Any) -> None:
+    context = "filler words here. " * 120 + "The treasure lies in Cartagena. " + "more filler words. " * 120
+    question = Question("Where is the treasure?", context, ((context.index("Cartagena"), "Cartagena"),))
+    (row,) = questions.rows([question], tokenizer)
+    text = context[row["offsets"][row["first"]][0] : row["offsets"][row["last"]][1]]
+    assert text == "Cartagena"
+    assert row["from"] < row["first"] <= row["last"] < row["to"] <= questions.LONGEST
+    assert len(questions.rows([question], tokenizer, every=True)) > 3
+
+
+def test_answers_are_learnt_and_found_in_any_window(tokenizer: Any, tmp_path: Path) -> None:
+    made = []
+    for name in ("Ana", "Bob", "Eva", "Tom"):
+        for place in ("Lima", "Oslo", "Rome", "Cork"):
+            context = f"The weather is fine today. {name} lives in {place} with a cat. Trains are late."
+            made.append(Question(f"Where does {name} live?", context, ((context.index(place), place),)))
+    batches = adapters.Shuffled(questions.rows(made, tokenizer), 8, questions.collate)
+    model = fit("QuestionAnswering", (), batches, questions.losses, tmp_path, 60)
+    assert questions.score(model, tokenizer, made, "cpu")["exact"] > 0.8
+    far = Question("Where does Ana live?", "Nothing happens. " * 150 + "Ana lives in Lima with a cat.", ((0, "x"),))
+    assert questions.answer(model, tokenizer, [far], "cpu")[0] == "Lima"
+
+
+# --- sentiment --------------------------------------------------------------------------------------------
+
+
+def test_sentiment_is_learnt_and_counted(tokenizer: Any, tmp_path: Path) -> None:
+    good, bad, flat = ["wonderful", "lovely", "superb"], ["awful", "dreadful", "poor"], ["monday", "grey", "square"]
+    items = [
+        Labelled(f"the film was {word} {n}", label)
+        for label, words in ((POSITIVE, good), (NEGATIVE, bad), (NEUTRAL, flat))
+        for word in words
+        for n in range(6)
+    ]
+    batches = adapters.Shuffled(sentiment.rows(items, tokenizer), 9, adapters.collate_text)
+    model = fit("SequenceClassification", sentiment.LABELS, batches, sentiment.losses, tmp_path, 40)
+    assert sentiment.accuracy(model, tokenizer, items, "cpu", two_way=False) == {"accuracy": 1.0, "n": len(items)}
+    chances = sentiment.predict(model, tokenizer, ["the film was superb 9", "the film was awful 9"], "cpu")
+    assert torch.allclose(chances.sum(-1), torch.ones(2), atol=1e-3)
+    assert chances[0].argmax() == POSITIVE and chances[1].argmax() == NEGATIVE
