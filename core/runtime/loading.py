@@ -223,7 +223,7 @@ def _read_weights(entry: ModelEntry, folder: Path, device: Device) -> "PreTraine
     return loaded
 
 
-def with_adapter(base: Path, adapter: Path, head: str, device: Device = CPU) -> "PreTrainedModel":
+def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = CPU) -> "PreTrainedModel":
     """An encoder with a LoRA adapter merged into its weights, and the adapter's head on top.
 
     The files are in the layout of the peft library, whose import alone would take longer than all of this.
@@ -231,7 +231,7 @@ def with_adapter(base: Path, adapter: Path, head: str, device: Device = CPU) -> 
     Args:
         base: the encoder's folder.
         adapter: the folder of ``adapter_model.safetensors``, ``adapter_config.json`` and ``config.json``.
-        head: suffix of the Auto class.
+        head: suffix of the Auto class; ``None`` for the body alone.
         device: for the number format.
 
     Raises:
@@ -249,7 +249,7 @@ def with_adapter(base: Path, adapter: Path, head: str, device: Device = CPU) -> 
         for name, weight in load_file(adapter / "adapter_model.safetensors").items()
     }
     config = transformers.AutoConfig.from_pretrained(str(adapter), local_files_only=True)
-    auto = getattr(transformers, f"AutoModelFor{head}")
+    auto = getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel")
     level = transformers.utils.logging.get_verbosity()
     # The library would report the head as missing: it comes from the adapter, and that is checked below.
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
@@ -313,7 +313,7 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
     folder = place.folder
     if entry.weights is not None and entry.weights.base:
         base = locate_model(catalogue_entry(entry.weights.base), settings)
-        assert base is not None and entry.weights.head is not None  # or it would not have been located
+        assert base is not None  # or the adapter would not have been located
         folder = base.folder
         model = with_adapter(folder, place.folder, entry.weights.head, device)
     else:

@@ -49,12 +49,12 @@ def load_tokenizer(base: str) -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
-def build(base: str, head: str, labels: Sequence[str] = (), *, rank: int = RANK, seed: int = 1) -> Any:
+def build(base: str, head: str | None, labels: Sequence[str] = (), *, rank: int = RANK, seed: int = 1) -> Any:
     """The encoder with a fresh head and a LoRA on every linear layer, ready to train.
 
     Args:
         base: key of the encoder in the catalogue.
-        head: suffix of the Auto class, such as ``"SequenceClassification"``.
+        head: suffix of the Auto class, such as ``"SequenceClassification"``; ``None`` for the body alone.
         labels: names of the classes, for heads that have some.
         rank: of the LoRA matrices; twice as much is their scale.
         seed: of the head's first weights.
@@ -69,9 +69,9 @@ def build(base: str, head: str, labels: Sequence[str] = (), *, rank: int = RANK,
         options["id2label"] = dict(enumerate(labels))
         options["label2id"] = {label: index for index, label in enumerate(labels)}
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # the head is new: it says so
-    auto = getattr(transformers, f"AutoModelFor{head}")
+    auto = getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel")
     model = auto.from_pretrained(str(base_folder(base)), **options)
-    outer = [name for name, _module in model.named_children() if name != model.base_model_prefix]
+    outer = [name for name, _module in model.named_children() if head and name != model.base_model_prefix]
     config = LoraConfig(
         r=rank,
         lora_alpha=2 * rank,
@@ -146,6 +146,12 @@ def export(model: Any, base: str, folder: Path) -> None:
         name: weight.detach().to("cpu", torch.float16).contiguous()
         for name, weight in get_peft_model_state_dict(model).items()
     }
+    # Single weights that were trained besides, such as the bias of an output layer that is tied to embeddings.
+    state |= {
+        name: weight.detach().to("cpu", torch.float16).contiguous()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and "lora_" not in name and "modules_to_save" not in name
+    }
     save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     adapter = model.peft_config["default"]
     settings = {
@@ -153,7 +159,9 @@ def export(model: Any, base: str, folder: Path) -> None:
         "base_model_name_or_path": entry(base).id,
         "r": adapter.r,
         "lora_alpha": adapter.lora_alpha,
-        "target_modules": sorted(adapter.target_modules),
+        "target_modules": adapter.target_modules
+        if isinstance(adapter.target_modules, str)
+        else sorted(adapter.target_modules),
         "modules_to_save": list(adapter.modules_to_save or ()),
         "bias": "none",
         "task_type": None,
