@@ -105,4 +105,6 @@ class ModelBundle:
         # deepcopy takes what it finds in the memo for already copied, so both models hold the same tensors.
         twin = copy.deepcopy(self.model, {id(tensor): tensor for tensor in tensors})
         twin.set_attn_implementation("eager")
+        if twin.config._attn_implementation != "eager":
+            raise RuntimeError(f"{self.entry.id} cannot compute attention weights")
         return replace(self, model=twin, eager=True, lock=self.lock)
