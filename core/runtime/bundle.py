@@ -95,6 +95,14 @@ class ModelBundle:
             )
         return encoded
 
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, whole and unpadded: to see how long it is, or where it would be cut."""
+        with self.lock:
+            ids: list[list[int]] = self.tokenizer(list(texts), padding=False, truncation=False, verbose=False)[
+                "input_ids"
+            ]
+        return ids
+
     def with_attention(self) -> "ModelBundle":
         """A view of the same weights that computes attention weights; it takes no memory for them.
 

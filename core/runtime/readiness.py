@@ -21,9 +21,9 @@ NEEDS: Final[Mapping[str, tuple[Part, tuple[str, ...]]]] = {
 # Thirty words, what a visitor types into a form.
 SENTENCES: Final = {
     "es": "Los niños del pueblo nunca habían visto el mar, así que cuando la vieja maestra prometió llevarlos allí "
-    "en primavera, nadie en la clase pudo pensar en otra cosa.",
+    "en primavera, ya nadie en la clase pudo pensar en otra cosa.",
     "en": "The children of the village had never seen the sea, so when the old teacher promised to take them there "
-    "in spring, nobody in the classroom could think of anything else.",
+    "in spring, nobody in class could think of anything else.",
 }
 REPEATS: Final = 5
 
@@ -103,7 +103,10 @@ def measure(pool: ModelPool, key: str) -> float:
                     bundle.model(**inputs, decoder_input_ids=inputs["input_ids"][:, :1])
                 else:
                     bundle.model(**inputs)
+                # Both answer before they have computed.
                 if bundle.device.kind == "cuda":
                     torch.cuda.synchronize()
+                elif bundle.device.kind == "mps":
+                    torch.mps.synchronize()
             times.append((time.perf_counter() - began) * 1000)
     return statistics.median(times[1:])

@@ -5,10 +5,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from core.catalog import MODELS_FOLDER
 from core.settings import Settings
+
+# What downloads that are under way or were cut leave among the blobs: ours, and the hub's own library's.
+_UNFINISHED: Final = (".partial", ".incomplete")
 
 _log = logging.getLogger(__name__)
 
@@ -20,10 +23,10 @@ class Store:
     Attributes:
         kind: ``"shipped"`` (core/models), ``"models_dir"`` or ``"hub_cache"``.
         folder: where it is.
-        bytes: what it takes.
+        bytes: what it takes, with unfinished downloads.
         free_bytes: space left on its disk.
         models: id → bytes, the largest first.
-        damaged: how many entries could not be read.
+        damaged: how many models can't be read. One whose download is under way or was cut is not damaged.
     """
 
     kind: Literal["shipped", "models_dir", "hub_cache"]
@@ -34,11 +37,13 @@ class Store:
     damaged: int = 0
 
 
-def _size(folder: Path) -> int:
-    """Bytes of all files under ``folder``; links are not followed, so nothing counts twice."""
+def _size(folder: Path, endings: tuple[str, ...] = ("",)) -> int:
+    """Bytes of the files under ``folder`` with these endings; links are not followed, so nothing counts twice."""
     total = 0
     for parent, _folders, names in os.walk(folder):
         for name in names:
+            if not name.endswith(endings):
+                continue
             try:
                 total += (Path(parent) / name).lstat().st_size
             except OSError:  # taken away meanwhile
@@ -75,11 +80,24 @@ def _hub_cache() -> Store:
     folder = Path(constants.HF_HUB_CACHE)
     try:
         found = scan_cache_dir(folder)
-    except (CacheNotFound, ValueError, OSError) as error:
-        _log.debug("the hub's cache can't be read: %s", error)
+    except CacheNotFound:
         return Store("hub_cache", folder, 0, _free(folder), ())
-    sizes = {repository.repo_id: repository.size_on_disk for repository in found.repos}
-    return Store("hub_cache", folder, found.size_on_disk, _free(folder), _largest(sizes), len(found.warnings))
+    except (ValueError, OSError) as error:
+        # One reference that is no text, and the library reads none at all. Sizes can be told without it.
+        _log.info("the hub's cache can't be read: %s", error)
+        found = None
+    readable = {repository.repo_path.name: repository.size_on_disk for repository in found.repos} if found else {}
+    total, damaged = (found.size_on_disk, 0) if found else (0, 1)
+    sizes: dict[str, int] = {}
+    for model in folder.glob("*--*"):
+        blobs = model / "blobs"
+        more = _size(blobs, _UNFINISHED if model.name in readable else ("",))
+        if found and model.name not in readable and ((model / "snapshots").exists() or not blobs.exists()):
+            damaged += 1
+        total += more
+        if size := readable.get(model.name, 0) + more:
+            sizes[model.name.partition("--")[2].replace("--", "/")] = size
+    return Store("hub_cache", folder, total, _free(folder), _largest(sizes), damaged)
 
 
 def stores(settings: Settings) -> list[Store]:

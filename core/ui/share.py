@@ -1,10 +1,12 @@
 """The row under every result: a link to this view, the code behind it, and files to take home."""
 
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import streamlit as st
 
+from core.i18n import get_language, set_language
 from core.i18n import gettext as _
 from core.ui.state import PageState
 
@@ -17,6 +19,18 @@ class Download:
     file_name: str
     mime: str
     content: Callable[[], bytes]
+
+
+def in_this_language(make: Callable[[], bytes]) -> Callable[[], bytes]:
+    """``make`` for later: Streamlit calls it when the button is pressed, in a thread that knows no language."""
+    language = get_language()
+
+    def made() -> bytes:
+        set_language(language)
+        return make()
+
+    # In a context of its own, so that nothing else on that thread changes language.
+    return lambda: copy_context().run(made)
 
 
 def share_row(state: PageState, *, code: str | None, downloads: tuple[Download, ...], key: str) -> None:
@@ -47,7 +61,7 @@ def share_row(state: PageState, *, code: str | None, downloads: tuple[Download, 
                 for index, file in enumerate(downloads):
                     st.download_button(
                         file.label,
-                        data=file.content,
+                        data=in_this_language(file.content),
                         file_name=file.file_name,
                         mime=file.mime,
                         on_click="ignore",

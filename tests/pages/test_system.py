@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.catalog import entry
+from core.catalog import entries, entry
 from core.runtime.downloads import DownloadState
 from core.runtime.events import Event, EventLog
 from core.runtime.gpu import GpuSample, parse_query
@@ -42,8 +42,8 @@ def gauges(app: Any) -> list[dict[str, Any]]:
         ("en", "now", ("What happened", "Processes", "nvidia-smi", "What each number means")),
         ("es", "models", ("Modelos en memoria", "Ningún modelo está en memoria", "Versiones")),
         ("en", "models", ("Models in memory", "No model is in memory", "Versions")),
-        ("es", "catalogue", ("28 modelos", "BETO", "110 millones de parámetros")),
-        ("en", "catalogue", ("28 models", "BETO", "110 million parameters")),
+        ("es", "catalogue", (f"{len(entries())} modelos", "BETO", "110 millones de parámetros")),
+        ("en", "catalogue", (f"{len(entries())} models", "BETO", "110 million parameters")),
         ("es", "ready", ("Tokenización", "Preparar lo que falta", "por bajar")),
         ("en", "ready", ("Tokenization", "Prepare what is missing", "to download")),
     ],

@@ -64,3 +64,39 @@ def test_own_processes_name_what_runs_and_no_arguments() -> None:
         assert max(one.memory_mib for one in found.values()) > 20
     finally:
         child.communicate()
+
+
+def test_a_download_under_way_is_counted_and_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    make_repository(tmp_path, "org/good", 700)
+    (tmp_path / "models--org--good/blobs/def.incomplete").write_bytes(b"x" * 50)
+    for name in ("models--org--half", "models--org--begun"):
+        (tmp_path / name / "blobs").mkdir(parents=True)
+    (tmp_path / "models--org--half/blobs/abc.partial").write_bytes(b"x" * 9000)
+    (tmp_path / ".locks/models--org--half").mkdir(parents=True)
+    (tmp_path / "version.txt").write_text("1")
+    hub = stores(Settings(models_dir=None))[-1]
+    assert hub.models == (("org/half", 9000), ("org/good", 750))
+    assert hub.bytes == 9750 and hub.damaged == 0
+
+
+def test_damaged_models_are_counted_with_what_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    make_repository(tmp_path, "org/good", 700)
+    make_repository(tmp_path, "org/torn", 300)
+    (tmp_path / "models--org--torn/snapshots" / ("0" * 40) / "config.json").symlink_to("../../blobs/gone")
+    hub = stores(Settings(models_dir=None))[-1]
+    assert hub.models == (("org/good", 700), ("org/torn", 300))
+    assert hub.bytes == 1000 and hub.damaged == 1
+
+
+def test_a_reference_that_is_no_text_does_not_hide_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    make_repository(tmp_path, "org/good", 700)
+    make_repository(tmp_path, "org/odd", 300)
+    (tmp_path / "models--org--odd/refs/main").write_bytes(b"\xff\xfe\x00")
+    hub = stores(Settings(models_dir=None))[-1]
+    assert hub.models == (("org/good", 700), ("org/odd", 300))
+    assert hub.bytes == 1000 and hub.damaged == 1

@@ -18,6 +18,7 @@ from core.ui.share import Download, share_row
 from core.ui.state import PageState
 from core.ui.system.download import download_control, size_text
 from core.ui.system.form import ALL, HERE, LANGUAGE, TASK, TIER
+from core.ui.system.operator import download_field
 
 TASK_NAMES = {
     "tokenization": N_("Tokenización"),
@@ -206,6 +207,7 @@ def show_catalogue(state: PageState) -> None:
         )
     if not chosen:
         st.info(_("Ningún modelo del catálogo cumple todo eso. Quita un filtro."), icon=":material/info:")
+    download_field()
     active = any(download.active for download in downloads().states().values())
     st.session_state["_cat_polled"] = active
     if active:

@@ -32,6 +32,12 @@ def _start(entry: ModelEntry) -> None:
         downloads().start(entry)
 
 
+def _stop(entry: ModelEntry) -> None:
+    # Who may not start downloads must not be able to end those of whoever may.
+    if may_download():
+        downloads().cancel(entry)
+
+
 def download_control(entry: ModelEntry, *, key: str) -> None:
     """The button, or how the download that is under way stands.
 
@@ -43,7 +49,8 @@ def download_control(entry: ModelEntry, *, key: str) -> None:
     if state.active:
         share = state.done_bytes / state.total_bytes if state.total_bytes else 0.0
         st.progress(min(1.0, share), text=plain(progress_text(state)))
-        st.button(_("Detener"), icon=":material/stop:", key=f"{key}_stop", on_click=downloads().cancel, args=(entry,))
+        if may_download():
+            st.button(_("Detener"), icon=":material/stop:", key=f"{key}_stop", on_click=_stop, args=(entry,))
         return
     if state.status in {"failed", "cancelled"}:
         st.warning(plain(state.message), icon=":material/info:")

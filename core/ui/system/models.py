@@ -5,6 +5,7 @@ import streamlit as st
 from core.catalog import entries
 from core.i18n import format_number, ngettext
 from core.i18n import gettext as _
+from core.runtime.device import CPU
 from core.runtime.loading import locate_model
 from core.runtime.machine import describe
 from core.runtime.pool import MIB, LoadedModel
@@ -23,6 +24,7 @@ from core.ui.system.live import ago
 from core.ui.system.operator import is_operator, operator_field
 
 _WANTED = "_models_wanted"
+_UNLOADED = "_models_unloaded"
 CODE = """import torch
 from core.runtime.pool import ModelPool
 from core.settings import get_settings
@@ -44,13 +46,22 @@ _STORE_NAMES = {
 def _unload(key: str) -> None:
     if not is_operator():
         return
-    done = model_pool().unload(key)
-    name = model_name(key)
-    st.session_state["_models_said"] = (
-        _("{name} ya no está en memoria.").format(name=name)
-        if done
-        else _("{name} está en uso en este momento: espera a que termine y vuelve a intentarlo.").format(name=name)
+    # Somebody else, or a load that needed the room, may have been faster.
+    gone = model_pool().unload(key) or model_pool().state(key) != "ready"
+    # Only what happened: callbacks run before the visitor's language is known.
+    st.session_state[_UNLOADED] = (key, gone)
+
+
+def _show_unloaded() -> None:
+    key, gone = st.session_state.pop(_UNLOADED, (None, False))
+    if key is None:
+        return
+    text = (
+        _("{name} ya no está en memoria.")
+        if gone
+        else _("{name} está en uso en este momento: espera a que termine y vuelve a intentarlo.")
     )
+    st.info(plain(text.format(name=model_name(key))), icon=":material/info:")
 
 
 def _card(model: LoadedModel, operator: bool) -> None:
@@ -78,29 +89,36 @@ def _card(model: LoadedModel, operator: bool) -> None:
             st.caption(plain(model.note))
 
 
-def _budget_gauge() -> Gauge:
+def _budget_gauges() -> list[Gauge]:
     pool = model_pool()
-    used, budget = pool.used_bytes(pool.device), pool.budget_bytes()
+    places = [pool.device]
+    if pool.device.name != CPU.name and pool.used_bytes(CPU):
+        places.append(CPU)  # what did not fit on the card
     text = _("{used} de {budget} MiB en {device}")
-    return Gauge(
-        _("Memoria de los modelos"),
-        text.format(used=format_number(used / MIB), budget=format_number(budget / MIB), device=pool.device.name),
-        used / budget if budget else 1.0,
-        facts=(
-            (_("Peticiones en espera"), format_number(engine().waiting())),
-            (_("Calculando ahora"), format_number(engine().running())),
-        ),
-    )
+    gauges = []
+    for place in places:
+        used, budget = pool.used_bytes(place), pool.budget_bytes(place)
+        title = _("Memoria de los modelos")
+        gauges.append(
+            Gauge(
+                f"{title} · {place.name}" if len(places) > 1 else title,
+                text.format(used=format_number(used / MIB), budget=format_number(budget / MIB), device=place.name),
+                used / budget if budget else 1.0,
+                facts=(
+                    (_("Peticiones en espera"), format_number(engine().waiting(place.name))),
+                    (_("Calculando ahora"), format_number(engine().running(place.name))),
+                ),
+            )
+        )
+    return gauges
 
 
 @fragment()
 def _show_loaded() -> None:
-    said = st.session_state.pop("_models_said", None)
-    if said:
-        st.info(plain(said), icon=":material/info:")
+    _show_unloaded()
     loaded = model_pool().loaded()
     nothing = Gauge(_("Memoria de los modelos"), format_number(0) + " MiB", 0.0)
-    gauge_view([_budget_gauge() if loaded else nothing], key="models_gauge", every_s=3.0)
+    gauge_view(_budget_gauges() if loaded else [nothing], key="models_gauge", every_s=3.0)
     if not loaded:
         st.info(
             _("Ningún modelo está en memoria todavía. El primero que lo necesite lo carga para todos; tarda segundos."),

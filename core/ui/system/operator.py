@@ -24,9 +24,13 @@ def _on_this_machine() -> bool:
     if address is None:  # so Streamlit says that the visitor is on the same machine
         return True
     try:
-        return ipaddress.ip_address(str(address)).is_loopback
+        there = ipaddress.ip_address(str(address))
     except ValueError:
         return False
+    # A server that listens to IPv6 and IPv4 at once, Streamlit's default, sees 127.0.0.1 as ::ffff:127.0.0.1,
+    # which Python counts as loopback from 3.13 on only.
+    mapped = there.ipv4_mapped if isinstance(there, ipaddress.IPv6Address) else None
+    return (mapped or there).is_loopback
 
 
 def is_operator() -> bool:
@@ -51,6 +55,12 @@ def _try_token() -> None:
     st.session_state[_KEY] = not early and hmac.compare_digest(typed.encode(), wanted.encode())
     st.session_state["_operator_wrong"] = not st.session_state[_KEY]
     st.session_state["operator_token"] = ""
+
+
+def download_field() -> None:
+    """The field for the token, where without it this visitor may not start a download."""
+    if get_settings().operator_token and not may_download():
+        operator_field()
 
 
 def operator_field() -> None:

@@ -22,7 +22,7 @@ from core.ui.resources import downloads, model_pool, tokenizer_store
 from core.ui.share import Download, share_row
 from core.ui.state import PageState
 from core.ui.system.download import progress_text, size_text
-from core.ui.system.operator import may_download
+from core.ui.system.operator import download_field, may_download
 
 LATENCIES = "ready_latencies"
 _MEASURE = "_ready_measure"
@@ -175,6 +175,7 @@ def _show_prepare() -> None:
         st.warning(_("No caben: elige menos o libera espacio."), icon=":material/info:")
     if not may_download():
         st.caption(_("Solo quien administra la aplicación puede bajar modelos aquí."))
+        download_field()
     st.button(
         _("Preparar todo lo que falta"),
         icon=":material/download:",
