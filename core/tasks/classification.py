@@ -1,0 +1,138 @@
+"""Text classification, such as sentiment: the probability of every label, and which words pushed it.
+
+``explain`` uses occlusion (Zeiler & Fergus 2014; Li et al. 2016): each word is hidden behind [MASK] in turn, and
+its weight is how much the winning label's probability falls. It is slow (a pass a word) and easy to believe: it
+says what the model's answer depends on, not why it is right.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from core.runtime.bundle import ModelBundle
+from core.tasks.common import Clock, Timing, require_text
+
+if TYPE_CHECKING:
+    import torch
+
+# More words than this are hidden in groups, so that a long text takes no longer.
+MAX_PASSES: Final = 64
+_AT_ONCE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationRequest:
+    """A text, and whether to weigh its words."""
+
+    text: str
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label as the model calls it, and its probability."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A stretch of the text (code points) and how much the winning label loses when it is hidden."""
+
+    text: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationResult:
+    """The labels, the likeliest first; the words' weights, in order; tokens; whether it was cut; and the time."""
+
+    labels: tuple[Label, ...]
+    pushes: tuple[Push, ...]
+    tokens: int
+    cut: bool
+    timing: Timing
+
+
+def probabilities(bundle: ModelBundle, texts: Sequence[str], clock: Clock) -> "torch.Tensor":
+    """Probabilities ``(texts, labels)``; texts of like length go together."""
+    import torch
+
+    found: list[torch.Tensor] = [torch.empty(0)] * len(texts)
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    for at in range(0, len(order), _AT_ONCE):
+        part = order[at : at + _AT_ONCE]
+        with clock.part("tokenize"):
+            encoded = bundle.encode([texts[index] for index in part], truncate=True)
+            inputs = {name: value.to(bundle.device.name) for name, value in encoded.items()}
+        with clock.part("model"):
+            rows = bundle.model(**inputs).logits.float().softmax(-1).cpu()
+        for index, row in zip(part, rows, strict=True):
+            found[index] = row
+    return torch.stack(found)
+
+
+def _words(bundle: ModelBundle, text: str) -> list[tuple[int, int]]:
+    """Where each word of the tokenizer stands, those behind the window left out."""
+    with bundle.lock:
+        encoded: Any = bundle.tokenizer(
+            text, truncation=True, max_length=bundle.entry.window, return_offsets_mapping=True
+        )
+    spans: dict[int, tuple[int, int]] = {}
+    for word, (start, end) in zip(encoded.word_ids(), encoded["offset_mapping"], strict=True):
+        if word is not None:
+            low, high = spans.get(word, (start, end))
+            spans[word] = (min(low, start), max(high, end))
+    return [spans[word] for word in sorted(spans)]
+
+
+def _groups(words: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    size = -(-len(words) // MAX_PASSES)
+    return [(words[at][0], words[min(at + size, len(words)) - 1][1]) for at in range(0, len(words), max(1, size))]
+
+
+class Classification:
+    """The task."""
+
+    name = "sentiment"
+    attention = False
+    max_batch = 32
+
+    def run(self, bundle: ModelBundle, requests: Sequence[ClassificationRequest]) -> list[ClassificationResult]:
+        """Classifies each text.
+
+        Raises:
+            InputInvalid: an empty text.
+            InputTooLong: more than 50,000 characters.
+        """
+        clock = Clock()
+        texts = [require_text(request.text) for request in requests]
+        with clock.part("tokenize"):
+            lengths = [len(ids) for ids in bundle.token_ids(texts)]
+        rows = probabilities(bundle, texts, clock)
+        names: Any = bundle.model.config.id2label
+        found = []
+        for request, row, length in zip(requests, rows, lengths, strict=True):
+            pushes = self._explain(bundle, request.text, row, clock) if request.explain else ()
+            ranked = sorted(enumerate(row.tolist()), key=lambda pair: -pair[1])
+            labels = tuple(Label(str(names[index]), chance) for index, chance in ranked)
+            window = bundle.entry.window
+            found.append((labels, pushes, min(length, window), length > window))
+        timing = clock.timing()
+        return [ClassificationResult(*parts, timing) for parts in found]
+
+    def _explain(self, bundle: ModelBundle, text: str, row: "torch.Tensor", clock: Clock) -> tuple[Push, ...]:
+        groups = _groups(_words(bundle, text))
+        mask = str(bundle.tokenizer.mask_token)
+        hidden = probabilities(bundle, [f"{text[:start]} {mask} {text[end:]}" for start, end in groups], clock)
+        winner = int(row.argmax())
+        return tuple(
+            Push(text[start:end], start, end, float(row[winner] - without[winner]))
+            for (start, end), without in zip(groups, hidden, strict=True)
+        )
+
+
+TASK: Final = Classification()

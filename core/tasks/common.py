@@ -1,0 +1,71 @@
+"""What all tasks share: where the time went, what was cut, which word a token belongs to, and refusals."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from core.errors import InputInvalid, InputTooLong
+from core.i18n import format_number
+from core.i18n import gettext as _
+
+# Longest text that a form takes, in characters.
+MAX_CHARACTERS: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the time of a batch went, in milliseconds, shared by all its requests."""
+
+    tokenize_ms: float
+    model_ms: float
+    decode_ms: float
+
+
+@dataclass(slots=True)
+class Clock:
+    """Adds up the parts of a ``Timing``."""
+
+    parts: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Counts its body as ``name``: ``"tokenize"``, ``"model"`` or ``"decode"``."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.parts[name] = self.parts.get(name, 0.0) + (time.perf_counter() - began) * 1000
+
+    def timing(self) -> Timing:
+        """What was counted so far."""
+        return Timing(*(self.parts.get(name, 0.0) for name in ("tokenize", "model", "decode")))
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a text: its piece, and where it stands in the text (code points); special ones stand nowhere."""
+
+    piece: str
+    start: int
+    end: int
+    special: bool
+
+
+def require_text(text: str, limit: int = MAX_CHARACTERS) -> str:
+    """The text, if there is one and it isn't endless.
+
+    Raises:
+        InputInvalid: nothing but white space.
+        InputTooLong: more than ``limit`` characters.
+    """
+    if not text.strip():
+        raise InputInvalid(_("Escribe algo primero: el texto está vacío."))
+    if len(text) > limit:
+        raise InputTooLong(
+            _("El texto tiene {n} caracteres y aquí caben {limit}. Acórtalo o divídelo en partes.").format(
+                n=format_number(len(text)), limit=format_number(limit)
+            )
+        )
+    return text

@@ -1,0 +1,232 @@
+"""Named entities: spans of people, places, organizations and others, put together from the tags of pieces.
+
+A model tags pieces; people want words and spans. ``strategy`` says how a word gets one tag out of its pieces:
+``first`` takes its first piece's, ``average`` the mean of their probabilities, ``max`` the surest piece's. Tags
+of neighbouring words with the same kind then make one entity (IOB2; Ramshaw & Marcus 1995).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from core.runtime.bundle import ModelBundle
+from core.tasks.common import Clock, Timing, require_text
+
+if TYPE_CHECKING:
+    import torch
+
+Strategy = Literal["first", "average", "max"]
+STRIDE: Final = 64
+_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class EntitiesRequest:
+    """A text, and how its words get one tag each."""
+
+    text: str
+    strategy: Strategy = "first"
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A span of the text (code points), its kind such as ``"PER"``, and the mean probability of its words' tags."""
+
+    text: str
+    start: int
+    end: int
+    kind: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedPiece:
+    """A piece, where it stands, the likeliest tag for it alone and its probability, and the number of its word."""
+
+    piece: str
+    start: int
+    end: int
+    tag: str
+    score: float
+    word: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedWord:
+    """A word, where it stands, and the tag that the strategy gave it."""
+
+    text: str
+    start: int
+    end: int
+    tag: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class EntitiesResult:
+    """The entities, the words and the pieces they come from, how many windows it took, and the time."""
+
+    entities: tuple[Entity, ...]
+    words: tuple[TaggedWord, ...]
+    pieces: tuple[TaggedPiece, ...]
+    windows: int
+    timing: Timing
+
+
+@dataclass(slots=True)
+class _Piece:
+    word: tuple[int, int]  # the characters of its word
+    start: int
+    end: int
+    text: str
+    chances: "torch.Tensor | None" = None
+    margin: int = -1
+
+
+def _word_spans(encoded: Any, place: int, text: str) -> list[tuple[int, int] | None]:
+    """The characters of each piece's word; ``None`` for special tokens."""
+    spans: dict[int, tuple[int, int]] = {}
+    ids = encoded.word_ids(place)
+    offsets = encoded["offset_mapping"][place]
+    for word, (start, end) in zip(ids, offsets, strict=True):
+        if word is not None:
+            low, high = spans.get(word, (start, end))
+            spans[word] = (min(low, start), max(high, end))
+    return [spans[word] if word is not None else None for word in ids]
+
+
+class Entities:
+    """The task."""
+
+    name = "ner"
+    attention = False
+    max_batch = 16
+
+    def run(self, bundle: ModelBundle, requests: Sequence[EntitiesRequest]) -> list[EntitiesResult]:
+        """Finds the entities of each text; long ones are read in windows that overlap.
+
+        Raises:
+            InputInvalid: an empty text.
+            InputTooLong: more than 50,000 characters.
+        """
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        clock = Clock()
+        with clock.part("tokenize"):
+            texts = [require_text(request.text) for request in requests]
+            with bundle.lock:
+                encoded: Any = bundle.tokenizer(
+                    texts,
+                    truncation=True,
+                    max_length=bundle.entry.window,
+                    stride=min(STRIDE, bundle.entry.window // 4),
+                    return_overflowing_tokens=True,
+                    return_offsets_mapping=True,
+                )
+        rows = [torch.tensor(ids) for ids in encoded["input_ids"]]
+        chances: list[torch.Tensor] = []
+        with clock.part("model"):
+            for at in range(0, len(rows), _AT_ONCE):
+                part = rows[at : at + _AT_ONCE]
+                ids = pad_sequence(part, batch_first=True, padding_value=bundle.tokenizer.pad_token_id or 0)
+                mask = pad_sequence([torch.ones_like(row) for row in part], batch_first=True)
+                place = bundle.device.name
+                logits = bundle.model(input_ids=ids.to(place), attention_mask=mask.to(place)).logits
+                for row, scores in zip(part, logits.float().softmax(-1).cpu(), strict=True):
+                    chances.append(scores[: len(row)])
+        with clock.part("decode"):
+            samples = encoded["overflow_to_sample_mapping"]
+            labels: Any = bundle.model.config.id2label
+            decoded = []
+            for index, request in enumerate(requests):
+                own = [place for place, sample in enumerate(samples) if sample == index]
+                pieces = _merge(encoded, own, chances, request.text, bundle)
+                decoded.append((*_decode(request, pieces, labels), len(own)))
+        timing = clock.timing()
+        return [EntitiesResult(e, w, p, count, timing) for e, w, p, count in decoded]
+
+
+def _merge(
+    encoded: Any, places: Sequence[int], chances: Sequence["torch.Tensor"], text: str, bundle: ModelBundle
+) -> list[_Piece]:
+    """The pieces of one text; one that stands in two windows is taken where it has more text around it."""
+    best: dict[tuple[int, int], _Piece] = {}
+    for place in places:
+        offsets, words = encoded["offset_mapping"][place], _word_spans(encoded, place, text)
+        names = bundle.tokenizer.convert_ids_to_tokens(encoded["input_ids"][place])
+        size = len(offsets)
+        for index, ((start, end), word) in enumerate(zip(offsets, words, strict=True)):
+            if word is None or start == end:
+                continue
+            margin = min(index, size - 1 - index)
+            known = best.get((start, end))
+            if known is None or margin > known.margin:
+                best[start, end] = _Piece(word, start, end, names[index], chances[place][index], margin)
+    return [best[key] for key in sorted(best)]
+
+
+def _tag_of(pieces: Sequence[_Piece], strategy: Strategy) -> "torch.Tensor":
+    import torch
+
+    rows = torch.stack([piece.chances for piece in pieces if piece.chances is not None])  # (pieces, tags)
+    if strategy == "average":
+        return rows.mean(0)
+    if strategy == "max":
+        return rows[int(rows.max(-1).values.argmax())]
+    return rows[0]
+
+
+def _decode(
+    request: EntitiesRequest, pieces: Sequence[_Piece], labels: dict[int, str]
+) -> tuple[tuple[Entity, ...], tuple[TaggedWord, ...], tuple[TaggedPiece, ...]]:
+    text = request.text
+    groups: list[list[_Piece]] = []
+    for piece in pieces:
+        # A word that a window cut in two has different spans in both: what touches belongs together.
+        if groups and piece.word[0] < groups[-1][-1].end and piece.start >= groups[-1][-1].end:
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    words: list[TaggedWord] = []
+    shown: list[TaggedPiece] = []
+    for number, group in enumerate(groups):
+        row = _tag_of(group, request.strategy)
+        best = int(row.argmax())
+        start, end = group[0].start, group[-1].end
+        words.append(TaggedWord(text[start:end], start, end, labels[best], float(row[best])))
+        for piece in group:
+            assert piece.chances is not None
+            own = int(piece.chances.argmax())
+            shown.append(
+                TaggedPiece(piece.text, piece.start, piece.end, labels[own], float(piece.chances[own]), number)
+            )
+    return spans(text, words), tuple(words), tuple(shown)
+
+
+def spans(text: str, words: Sequence[TaggedWord]) -> tuple[Entity, ...]:
+    """Neighbouring words of one kind as entities; ``B-`` begins a new one, ``I-`` of another kind does, too."""
+    found: list[Entity] = []
+    open_: list[TaggedWord] = []
+
+    def close() -> None:
+        if open_:
+            start, end = open_[0].start, open_[-1].end
+            kind = open_[0].tag.rpartition("-")[2]
+            found.append(Entity(text[start:end], start, end, kind, sum(w.score for w in open_) / len(open_)))
+            open_.clear()
+
+    for word in words:
+        mark, _dash, kind = word.tag.rpartition("-")
+        if word.tag == "O":
+            close()
+        elif open_ and mark != "B" and kind == open_[0].tag.rpartition("-")[2]:
+            open_.append(word)
+        else:
+            close()
+            open_.append(word)
+    close()
+    return tuple(found)
+
+
+TASK: Final = Entities()
