@@ -1,11 +1,13 @@
 """mini-BETO: a small Spanish BERT, pre-trained with whole-word masking and next-sentence prediction.
 
     python -m core.training.recipes.mini_beto --data DIR --out DIR [--steps N] [--batch N] [--length N]
+                                              [--begin-with DIR]
 
 The body is that of all-MiniLM-L6-v2 (6 layers of 384, 12 heads), and begins with its weights: its encoder
 layers and positions already know what attention is for, which saves most of the way. The word embeddings
 are new, one for each piece of ``core/models/wordpiece-es``; pieces that English BERT's vocabulary has, too,
-begin with MiniLM's vector.
+begin with MiniLM's vector. ``--begin-with`` takes the weights of an earlier run instead, as BERT itself went on
+with longer sequences after a long time with short ones.
 
 The same code runs on CPU and GPU, and goes on where it was cut (``loop``). ``OUT/model`` is the
 ``save_pretrained`` layout in half precision.
@@ -437,11 +439,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m core.training.recipes.mini_beto", description="Train mini-BETO.")
     parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
+    parser.add_argument("--begin-with", type=Path, help="the folder of a run whose last weights this one begins with")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     for name, default in asdict(Options()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     chosen = vars(parser.parse_args(arguments))
-    data, out, device = chosen.pop("data"), chosen.pop("out"), chosen.pop("device")
+    data, out, device, before = (chosen.pop(name) for name in ("data", "out", "device", "begin_with"))
     options = Options(**chosen)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.from_file(str(VOCABULARY / "tokenizer.json"))
@@ -449,8 +452,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     texts = {split: load_texts(data, split, out / "text") for split in ("train", "dev", "test")}
     for split, found in texts.items():
         log(out, {"split": split, "tokens": {source: len(text.ids) for source, text in found.items()}})
-    checks = {split: Batches(texts[split], special, Options(steps=64, seed=7, batch=64)) for split in ("dev", "test")}
+    asked = Options(seed=7, batch=64, length=options.length)
+    checks = {split: Batches(texts[split], special, asked) for split in ("dev", "test")}
     model = build_model(tokenizer)
+    if before is not None:
+        kept_weights = torch.load(before / "checkpoint.pt", map_location="cpu", weights_only=True)["model"]
+        model.load_state_dict(kept_weights, strict=False)
+        model.tie_weights()
 
     def check(trained: Any) -> dict[str, Any]:
         return asdict(evaluate(trained, checks["dev"], 8, device))

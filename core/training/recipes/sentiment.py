@@ -2,7 +2,8 @@
 
     python -m core.training.recipes.sentiment --language en --data DIR --out DIR [--epochs N]
 
-English (on all-MiniLM-L6-v2): film reviews, pros and cons, and Reddit comments, whose licences allow it.
+English (on all-MiniLM-L6-v2): film reviews, pros and cons, and Reddit comments, whose licences allow it,
+and sentences that only inform, as neutral ones.
 Spanish (on mini-BETO): no labelled set may be trained on, so the English model labels the English side of
 everyday sentence pairs, and the Spanish side learns from what it is sure of. SST-2 and OpeNER measure only.
 """
@@ -15,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from core.training import samples
 from core.training.recipes import adapters
 from core.training.recipes.labelled import (
     NEGATIVE,
@@ -25,6 +27,7 @@ from core.training.recipes.labelled import (
     movie_reviews,
     opener,
     parallel,
+    plain_statements,
     pros_and_cons,
     rt_polarity,
     sst2_test,
@@ -57,8 +60,8 @@ def english_training(data: Path) -> list[Labelled]:
     held = [*sst2_test(data), *goemotions(data, "test"), *goemotions(data, "dev"), *opener(data, "en")]
     # Pros and cons are short lists, all alike: a third of them says as much.
     some = random.Random(1).sample(list(pros_and_cons(data)), 15_000)
-    found = chain(rt_polarity(data), goemotions(data, "train"), some, movie_reviews(data))
-    return list(without_repeats(found, held))
+    found = chain(rt_polarity(data), goemotions(data, "train"), some, movie_reviews(data), plain_statements(data))
+    return list(without_repeats(found, [*held, *samples.sentiment("en")]))
 
 
 def carried_labels(data: Path, english: Path, device: str) -> list[Labelled]:
