@@ -1,5 +1,6 @@
 """The catalogue: which models and tokenizers the app knows, read from ``models.toml`` into frozen types."""
 
+import json
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -155,6 +156,27 @@ def entry(key: str) -> ModelEntry:
         KeyError: the catalogue has no such key.
     """
     return entries()[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How good a shipped model is: the test set, the measure (``"accuracy"``, ``"f1"`` …), from 0 to 1, and n."""
+
+    test: str
+    metric: str
+    value: float
+    n: int
+
+
+@cache
+def scores(key: str) -> tuple[Score, ...]:
+    """What a model that ships scores on text that it never saw, as on its card; empty for all other models."""
+    embedded = entries()[key].embedded or ""
+    file = MODELS_FOLDER / embedded.removeprefix("core:") / "scores.json"
+    if not embedded.startswith("core:") or not file.is_file():
+        return ()
+    rows = json.loads(file.read_text(encoding="utf-8")).get("tests", ())
+    return tuple(Score(row["name"], row["metric"], row["score"], row["n"]) for row in rows)
 
 
 def entries_for(

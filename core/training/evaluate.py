@@ -215,7 +215,7 @@ def _head(model: str) -> Callable[[Path, Path | None], str]:
     return lambda data, hub: _table(head_scores(model, data))
 
 
-HEADS: Final = ("sentiment-en",)
+HEADS: Final = ("sentiment-en", "entities-en")
 EVALUATIONS: Final[dict[str, Callable[[Path, Path | None], str]]] = {
     "wordpiece-es": evaluate_wordpiece,
     **{model: _head(model) for model in HEADS},

@@ -1,6 +1,6 @@
-"""Takes a finished run into ``core/models``: its files, their hashes, and its score on the hand-written sample.
+"""Takes a finished run into ``core/models``: its files, their hashes, and its scores.
 
-    python -m core.training.ship sentiment-en --run DIR
+    python -m core.training.ship sentiment-en --run DIR --data DIR
 
 The model needs its entry in the catalogue first. The card (``README.md``) is written by hand.
 """
@@ -20,8 +20,13 @@ from core.training.evaluate import HEADS, head_scores
 _METRICS: Final = {"sentiment": ("accuracy", "n"), "entities": ("f1", "sentences"), "questions": ("f1", "n")}
 
 
-def describe(model: str) -> dict[str, Any]:
-    """Hashes of a shipped model's files and, for a head, its score on the hand-written sample."""
+def describe(model: str, data: Path | None) -> dict[str, Any]:
+    """Hashes of a shipped model's files and, for a head, its scores: test sets, and the hand-written sample.
+
+    Args:
+        model: its folder's name.
+        data: the folder with the test sets; without it the scores on them stay as they were.
+    """
     folder = MODELS_FOLDER / model
     files = {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()
@@ -31,8 +36,14 @@ def describe(model: str) -> dict[str, Any]:
     described: dict[str, Any] = {"files": files}
     if model in HEADS:
         metric, size = _METRICS[model.rpartition("-")[0]]
-        (row,) = head_scores(model, None)
+        *rows, row = head_scores(model, data)
         described["sample"] = {"metric": metric, "score": row[metric], "n": row[size]}
+        described["tests"] = [
+            {"name": test["Test set"], "metric": metric, "score": test[metric], "n": test[size]} for test in rows
+        ]
+        kept = folder / "scores.json"
+        if data is None and kept.is_file():
+            described["tests"] = json.loads(kept.read_text(encoding="utf-8")).get("tests", [])
     return described
 
 
@@ -41,13 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m core.training.ship")
     parser.add_argument("model", help="its folder's name under core/models")
     parser.add_argument("--run", type=Path, help="a run's folder, whose model/ is taken; without it, the files stay")
+    parser.add_argument("--data", type=Path, help="the folder with the test sets")
     options = parser.parse_args(arguments)
     folder = MODELS_FOLDER / options.model
     if options.run is not None:
         folder.mkdir(exist_ok=True)
         for file in (options.run / "model").iterdir():
             shutil.copyfile(file, folder / file.name)
-    text = json.dumps(describe(options.model), indent=2) + "\n"
+    text = json.dumps(describe(options.model, options.data), indent=2) + "\n"
     (folder / "scores.json").write_text(text, encoding="utf-8")
     print(text)
 
