@@ -17,6 +17,7 @@ from core.i18n import gettext as _
 from core.runtime.bundle import ModelBundle
 from core.runtime.device import CPU, Device, dtype_for
 from core.runtime.hub import Located, cached_snapshot, embedded_folder
+from core.runtime.imports import first_use
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -294,6 +295,14 @@ def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = C
     return loaded
 
 
+def _kind(folder: Path) -> str:
+    """The family that a folder's ``config.json`` names, such as ``"bert"``; empty if it names none."""
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
 def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelBundle:
     """Loads a model that is on this machine.
 
@@ -308,20 +317,24 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
     if place is None:
         raise ModelUnavailable(why_absent(entry, settings))
     import torch
-    from transformers import AutoTokenizer
 
     folder = place.folder
-    if entry.weights is not None and entry.weights.base:
-        base = locate_model(catalogue_entry(entry.weights.base), settings)
-        assert base is not None  # or the adapter would not have been located
-        folder = base.folder
-        model = with_adapter(folder, place.folder, entry.weights.head, device)
-    else:
-        model = _read_weights(entry, folder, device)
+    head = entry.weights.head if entry.weights is not None else None
+    with first_use(f"model {head} {_kind(folder)}"):
+        if entry.weights is not None and entry.weights.base:
+            base = locate_model(catalogue_entry(entry.weights.base), settings)
+            assert base is not None  # or the adapter would not have been located
+            folder = base.folder
+            model = with_adapter(folder, place.folder, head, device)
+        else:
+            model = _read_weights(entry, folder, device)
     try:
         # Nothing of a repository's own code is run, and nothing is asked of the network.
         options = {"trust_remote_code": False, "local_files_only": True}
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), **options)
+        with first_use(f"tokenizer {_kind(folder)}"):
+            from transformers import AutoTokenizer
+
+            tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), **options)
     except Exception as error:
         raise ModelUnavailable(
             _("El tokenizador de {name} no se puede leer. Borra sus archivos y vuelve a descargarlos: {folder}").format(

@@ -14,6 +14,7 @@ from core.errors import ModelUnavailable
 from core.i18n import format_number, get_language
 from core.i18n import gettext as _
 from core.runtime.hub import Fetcher, FetchState, Source, locate
+from core.runtime.imports import first_use
 from core.settings import Settings
 
 
@@ -82,10 +83,11 @@ def load_tokenizer(folder: Path, model: ModelEntry, source: Source) -> Tokenizer
     Raises:
         ModelUnavailable: the files are there but can't be read.
     """
-    import transformers
-
     try:
-        tokenizer = getattr(transformers, model.tokenizer.class_name).from_pretrained(str(folder))
+        with first_use(model.tokenizer.class_name):
+            import transformers
+
+            tokenizer = getattr(transformers, model.tokenizer.class_name).from_pretrained(str(folder))
         backend: Tokenizer = tokenizer.backend_tokenizer
         backend.no_truncation()
         backend.no_padding()
