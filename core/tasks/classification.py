@@ -48,12 +48,20 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationResult:
-    """The labels, the likeliest first; the words' weights, in order; tokens; whether it was cut; and the time."""
+    """What the model says of a text.
+
+    Attributes:
+        labels: the likeliest first.
+        pushes: the words' weights, in order; empty if they weren't asked for.
+        tokens: how many the model read, special ones included.
+        read: code points up to which it read; what follows did not fit into its window.
+        timing: where the batch's time went.
+    """
 
     labels: tuple[Label, ...]
     pushes: tuple[Push, ...]
     tokens: int
-    cut: bool
+    read: int
     timing: Timing
 
 
@@ -120,7 +128,9 @@ class Classification:
             ranked = sorted(enumerate(row.tolist()), key=lambda pair: -pair[1])
             labels = tuple(Label(str(names[index]), chance) for index, chance in ranked)
             window = bundle.entry.window
-            found.append((labels, pushes, min(length, window), length > window))
+            spans = _words(bundle, request.text) if length > window else []
+            read = spans[-1][1] if spans else len(request.text)
+            found.append((labels, pushes, min(length, window), read))
         timing = clock.timing()
         return [ClassificationResult(*parts, timing) for parts in found]
 

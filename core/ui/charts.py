@@ -161,3 +161,181 @@ def pieces_with_letter(
         for name, row in zip(names, counts, strict=True)
     )
     return figure, _("Piezas con cada letra. {summary}").format(summary=summary)
+
+
+def escaped(label: str) -> str:
+    """``label`` for plotly, which reads "<b>" and friends in labels: shown letter for letter."""
+    return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def shares(names: Sequence[str], values: Sequence[float], *, fit: bool = False) -> tuple["go.Figure", str]:
+    """Probabilities as horizontal bars, in the given order, with their percentage.
+
+    Args:
+        names: what each bar is; at most twenty can be read.
+        values: from 0 to 1.
+        fit: the axis ends at the largest value instead of at 100 %.
+    """
+    go = _graph_objects()
+    figure = go.Figure(
+        go.Bar(
+            x=[100 * value for value in values],
+            # A space keeps plotly from taking names like "2021" for numbers.
+            y=[escaped(name) + " " for name in names],
+            orientation="h",
+            text=[format_percent(value) for value in values],
+            textposition="auto",
+            textfont={"size": 15},
+            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        height=60 + 34 * len(names),
+        margin={"l": 10, "r": 10, "t": 5, "b": 5},
+        font={"size": 15},
+        xaxis={"range": [0, 118 * max([*values, 0.01]) if fit else 100], "title": "%", "automargin": True},
+        yaxis={"autorange": "reversed", "automargin": True, "tickfont": {"size": 15}, "type": "category"},
+    )
+    alt = "; ".join(f"{name}: {format_percent(value)}" for name, value in zip(names, values, strict=True))
+    return figure, alt
+
+
+def changes(
+    names: Sequence[str], before: Sequence[float], after: Sequence[float], unit: str
+) -> tuple["go.Figure", str]:
+    """By how much each value grows or shrinks from A to B, as horizontal bars around zero.
+
+    Args:
+        names: what each bar is.
+        before: the values for A.
+        after: the values for B.
+        unit: what the values are.
+    """
+    go = _graph_objects()
+    deltas = [b - a for a, b in zip(before, after, strict=True)]
+    texts = [f"{'+' if delta >= 0 else '−'}{format_number(abs(delta), 2)}" for delta in deltas]
+    figure = go.Figure(
+        go.Bar(
+            x=deltas,
+            y=[escaped(name) + " " for name in names],
+            orientation="h",
+            text=texts,
+            textposition="auto",
+            textfont={"size": 15},
+            marker={"pattern": {"shape": ["" if delta >= 0 else "/" for delta in deltas], "size": 6}},
+        )
+    )
+    widest = max([abs(delta) for delta in deltas] or [0.0]) or 0.1
+    figure.update_layout(
+        height=70 + 34 * len(names),
+        margin={"l": 10, "r": 10, "t": 5, "b": 5},
+        font={"size": 15},
+        xaxis={
+            "range": [-1.2 * widest, 1.2 * widest],
+            "title": _("{unit}: B menos A").format(unit=unit),
+            "zeroline": True,
+            "automargin": True,
+        },
+        yaxis={"autorange": "reversed", "automargin": True, "tickfont": {"size": 15}, "type": "category"},
+    )
+    return figure, "; ".join(f"{name}: {text}" for name, text in zip(names, texts, strict=True))
+
+
+def _short(text: str, most: int = 28) -> str:
+    return escaped(text if len(text) <= most else text[: most - 1] + "…")
+
+
+def cosines(sentences: Sequence[str], matrix: Sequence[Sequence[float]]) -> tuple["go.Figure", str]:
+    """Cosines of all pairs of sentences as a heatmap, with the numbers in it while they can be read.
+
+    Args:
+        sentences: what was compared.
+        matrix: ``(sentences, sentences)``, from −1 to 1.
+    """
+    go = _graph_objects()
+    count = len(sentences)
+    names = [f"{number}. {_short(sentence)}" for number, sentence in enumerate(sentences, 1)]
+    numbers = [str(number) for number in range(1, count + 1)]
+    figure = go.Figure(
+        go.Heatmap(
+            z=[list(row) for row in matrix],
+            x=numbers,
+            y=names if count <= 20 else numbers,
+            zmin=min(0.0, *(min(row) for row in matrix)),
+            zmax=1,
+            colorscale="Cividis",
+            text=[[format_number(value, 2) for value in row] for row in matrix] if count <= 12 else None,
+            texttemplate="%{text}" if count <= 12 else None,
+            textfont={"size": 14},
+            hovertemplate="%{y} · %{x}: %{z:.2f}<extra></extra>",
+            colorbar={"thickness": 12, "title": "cos"},
+        )
+    )
+    figure.update_layout(
+        height=max(260, min(900, 90 + 44 * count)) if count <= 20 else 620,
+        margin={"l": 10, "r": 10, "t": 5, "b": 5},
+        font={"size": 14},
+        xaxis={"type": "category", "side": "top", "automargin": True},
+        yaxis={"type": "category", "autorange": "reversed", "automargin": True},
+    )
+    pairs = sorted(
+        ((matrix[a][b], a + 1, b + 1) for a in range(count) for b in range(a + 1, count)),
+        reverse=True,
+    )[:10]
+    listed = "; ".join(f"{a}–{b}: {format_number(value, 2)}" for value, a, b in pairs)
+    return figure, _("Parecido de las frases, de más a menos: {pairs}").format(pairs=listed)
+
+
+def first_and_last(tokens: Sequence[str], first: Sequence[float], last: Sequence[float]) -> tuple["go.Figure", str]:
+    """Probability that an answer begins and ends at each token, one bar each.
+
+    Args:
+        tokens: in the text's order.
+        first: from 0 to 1.
+        last: from 0 to 1.
+    """
+    names = [_("empieza aquí"), _("termina aquí")]
+    values = [[100 * value for value in first], [100 * value for value in last]]
+    figure = _bars(range(len(tokens)), names, values, "", "%")
+    figure.update_xaxes(
+        tickmode="array",
+        tickvals=list(range(len(tokens))),
+        ticktext=[_short(token, 16) for token in tokens],
+        tickangle=-60 if len(tokens) > 12 else 0,
+    )
+    tops = [max(range(len(row)), key=row.__getitem__) for row in (first, last)]
+    alt = _("La respuesta empieza con más probabilidad en «{first}» y termina en «{last}»").format(
+        first=tokens[tops[0]], last=tokens[tops[1]]
+    )
+    return figure, alt
+
+
+def weights(values: Sequence[float], chosen: Sequence[bool]) -> tuple["go.Figure", str]:
+    """Weights of a text's sentences, in order; those that were chosen are full, the others hatched.
+
+    Args:
+        values: one a sentence.
+        chosen: which were taken.
+    """
+    go = _graph_objects()
+    numbers = [str(number) for number in range(1, len(values) + 1)]
+    figure = go.Figure(
+        go.Bar(
+            x=numbers,
+            y=[100 * value for value in values],
+            marker={
+                "pattern": {"shape": ["" if taken else "/" for taken in chosen], "size": 6},
+                "opacity": [1.0 if taken else 0.55 for taken in chosen],
+            },
+            hovertemplate="%{x}: %{y:.1f} %<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        height=260,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        font={"size": 15},
+        xaxis={"title": _("frase"), "type": "category", "automargin": True},
+        yaxis={"title": _("peso, %"), "automargin": True},
+    )
+    listed = ", ".join(number for number, taken in zip(numbers, chosen, strict=True) if taken)
+    return figure, _("Peso de cada frase; se eligieron las frases {numbers}").format(numbers=listed)

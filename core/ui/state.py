@@ -97,19 +97,26 @@ def flag(text: str) -> bool:
 
 
 class PageState:
-    """The parameters of one page."""
+    """The parameters of one page.
 
-    def __init__(self, page: str, params: tuple[Param, ...]) -> None:
+    Args:
+        page: its address.
+        params: what a link carries.
+        others: names that other forms of the same page give their parameters: they are part of the page's link,
+            too, and leave the address bar when this form's are written.
+    """
+
+    def __init__(self, page: str, params: tuple[Param, ...], others: frozenset[str] = frozenset()) -> None:
         self.page = page
         self.params = params
+        self._names = others | {param.name for param in params}
         self._written_key = f"_written_{page}"
 
     def arrive(self) -> None:
         """Fills ``st.session_state``: defaults at the first visit, and what a freshly opened link says."""
         for param in self.params:
             st.session_state.setdefault(param.key, param.default)
-        names = {param.name for param in self.params}
-        in_link = {name: value for name, value in st.query_params.to_dict().items() if name in names}
+        in_link = {name: value for name, value in st.query_params.to_dict().items() if name in self._names}
         if in_link == st.session_state.get(self._written_key):
             return
         for param in self.params:
@@ -129,8 +136,7 @@ class PageState:
         query = self.query()
         if len(urlencode(query)) > MAX_LINK:
             query = {}
-        names = {param.name for param in self.params}
-        others = {k: v for k, v in st.query_params.to_dict().items() if k not in names}
+        others = {k: v for k, v in st.query_params.to_dict().items() if k not in self._names}
         st.session_state[self._written_key] = query
         if {**others, **query} != st.query_params.to_dict():
             st.query_params.from_dict({**others, **query})

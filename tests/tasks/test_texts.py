@@ -49,7 +49,7 @@ def test_every_label_has_its_probability() -> None:
         ("POS", sigmoid(2)),
         ("NEG", 1 - sigmoid(2)),
     ]
-    assert (result.tokens, result.cut, result.pushes) == (5, False, ())
+    assert (result.tokens, result.pushes) == (5, ())
 
 
 def test_occlusion_on_a_hand_worked_case() -> None:
@@ -76,7 +76,8 @@ def test_a_long_text_takes_no_more_passes() -> None:
 def test_what_does_not_fit_is_cut_and_said() -> None:
     model = counting(window=16)
     (result,) = classification.TASK.run(model, [ClassificationRequest("word " * 30 + "good")])
-    assert result.cut and result.tokens == 16
+    # Fourteen words and the two special tokens.
+    assert result.tokens == 16 and result.read == len("word " * 14) - 1
     assert result.labels[0].probability == pytest.approx(0.5)
 
 
