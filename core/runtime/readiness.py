@@ -17,6 +17,10 @@ Part = Literal["tokenizer", "model"]
 # What each page uses: pairs of what is needed and the catalogue's tasks it comes from. A new page adds a line.
 NEEDS: Final[Mapping[str, tuple[Part, tuple[str, ...]]]] = {
     "tokenization": ("tokenizer", ("tokenization",)),
+    "tasks": (
+        "model",
+        ("sentiment", "ner", "question-answering", "similarity", "fill-mask", "next-sentence", "zero-shot"),
+    ),
 }
 # Thirty words, what a visitor types into a form.
 SENTENCES: Final = {

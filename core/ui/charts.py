@@ -339,3 +339,31 @@ def weights(values: Sequence[float], chosen: Sequence[bool]) -> tuple["go.Figure
     )
     listed = ", ".join(number for number, taken in zip(numbers, chosen, strict=True) if taken)
     return figure, _("Peso de cada frase; se eligieron las frases {numbers}").format(numbers=listed)
+
+
+def counts(names: Sequence[str], values: Sequence[int]) -> tuple["go.Figure", str]:
+    """How many rows got each label, as horizontal bars.
+
+    Args:
+        names: the labels.
+        values: how many of each.
+    """
+    go = _graph_objects()
+    figure = go.Figure(
+        go.Bar(
+            x=list(values),
+            y=[_short(name) + " " for name in names],
+            orientation="h",
+            text=[format_number(value) for value in values],
+            textposition="auto",
+            textfont={"size": 15},
+        )
+    )
+    figure.update_layout(
+        height=60 + 34 * len(names),
+        margin={"l": 10, "r": 10, "t": 5, "b": 5},
+        font={"size": 15},
+        xaxis={"title": _("filas"), "automargin": True, "rangemode": "tozero"},
+        yaxis={"autorange": "reversed", "automargin": True, "tickfont": {"size": 15}, "type": "category"},
+    )
+    return figure, "; ".join(f"{name}: {format_number(value)}" for name, value in zip(names, values, strict=True))

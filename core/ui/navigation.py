@@ -49,6 +49,12 @@ PAGES: Final = (
         N_("Mirar por dentro"),
     ),
     PageSpec(
+        "tasks",
+        N_("Tareas"),
+        N_("Sentimiento, entidades, preguntas, resúmenes…: tu texto, la respuesta del modelo y su porqué."),
+        N_("Usar un modelo"),
+    ),
+    PageSpec(
         "system",
         N_("Sistema"),
         N_("Qué hace este equipo, qué modelos tiene, y si todo está listo para el taller."),

@@ -1,0 +1,1 @@
+"""The Tareas page: one module a task (``view``), and what they share."""

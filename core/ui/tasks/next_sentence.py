@@ -1,0 +1,96 @@
+"""Next sentence: does B follow A?"""
+
+from typing import Any
+
+import streamlit as st
+
+from core.catalog import ModelEntry
+from core.i18n import format_percent
+from core.i18n import gettext as _
+from core.runtime.task import Task
+from core.tasks.next_sentence import NextSentenceRequest, NextSentenceResult
+from core.ui import charts
+from core.ui.messages import plain
+from core.ui.share import Download
+from core.ui.tasks.code import literal, load_lines
+from core.ui.tasks.files import table_and_json
+from core.ui.tasks.view import Form, Language, Shown, TaskView, text_field
+
+
+def _task() -> Task[NextSentenceRequest, NextSentenceResult]:
+    from core.tasks.next_sentence import TASK
+
+    return TASK
+
+
+def _form(form: Form) -> NextSentenceRequest:
+    left, right = st.columns(2)
+    first = left.text_area(_("Frase A"), key=form.key("text"), height=100, persist_state="session")
+    second = right.text_area(_("Frase B"), key=form.key("second"), height=100, persist_state="session")
+    return NextSentenceRequest(first or "", second or "")
+
+
+def _show(shown: Shown) -> None:
+    result: NextSentenceResult = shown.result
+    verdict = _("B sigue a A") if result.follows >= 0.5 else _("B no sigue a A")
+    surest = max(result.follows, 1 - result.follows)
+    st.markdown(f"### {plain(verdict)} · {plain(format_percent(surest))}")
+    figure, alt = charts.shares([_("sigue"), _("es otra cualquiera")], [result.follows, 1 - result.follows])
+    st.plotly_chart(figure, key=f"{shown.key}_plot", alt=alt, config={"displayModeBar": False})
+    st.markdown(
+        _(
+            "BERT se entrenó con esta pregunta: la mitad de las veces B era la frase siguiente y la otra mitad, una "
+            "cualquiera. [RoBERTa](https://arxiv.org/abs/1907.11692) (2019) probó a quitarla y las tareas salían igual "
+            "o mejor: se acierta casi siempre con solo mirar si las dos frases tratan del **mismo tema**."
+        )
+    )
+
+
+def _code(request: NextSentenceRequest, item: ModelEntry) -> str:
+    head = item.weights.head if item.weights is not None else "NextSentencePrediction"
+    return (
+        load_lines(item, head) + f"\nfirst = {literal(request.first)}\nsecond = {literal(request.second)}\n"
+        'inputs = tokenizer(first, second, return_tensors="pt")\n'
+        "with torch.inference_mode():\n"
+        "    output = model(**inputs)\n"
+        'logits = output.seq_relationship_logits if "seq_relationship_logits" in output else output.logits\n'
+        '# Class 0 is "B follows A".\n'
+        'print(f"{logits.softmax(-1)[0, 0]:.4f}")\n'
+    )
+
+
+def _files(shown: Shown) -> tuple[Download, ...]:
+    result: NextSentenceResult = shown.result
+
+    def whole() -> dict[str, Any]:
+        request: NextSentenceRequest = shown.request
+        return {"a": request.first, "b": request.second, "model": shown.entry.id, "follows": result.follows}
+
+    return table_and_json(
+        "next-sentence",
+        ["a", "b", "follows"],
+        lambda: [(shown.request.first, shown.request.second, result.follows)],
+        whole,
+    )
+
+
+def _catalogue(_language: Language) -> str:
+    return "next-sentence"
+
+
+VIEW = TaskView(
+    fields=(
+        text_field("text", "La niña abrió la puerta.", "The girl opened the door."),
+        text_field(
+            "second", "Salió al jardín y buscó a su perro.", "She went out into the garden to look for her dog."
+        ),
+    ),
+    catalogue=_catalogue,
+    task=_task,
+    form=_form,
+    show=_show,
+    code=_code,
+    files=_files,
+    marks=("next-sentence-prediction", "special-tokens", "cls-pooling"),
+    button=lambda: _("Comprobar"),
+)

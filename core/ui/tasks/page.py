@@ -1,0 +1,277 @@
+"""What all tasks have alike: choice of task and language, examples, model, second model, and the three modes."""
+
+from typing import Any, Final, cast
+
+import streamlit as st
+
+from core.catalog import ModelEntry, entries
+from core.course.tasks import task_examples
+from core.errors import TallerError
+from core.i18n import get_language
+from core.i18n import gettext as _
+from core.tasks.language import likely_language
+from core.ui.frame import show_models_in_use
+from core.ui.glossary import glossary_marks
+from core.ui.messages import errors_shown, plain
+from core.ui.navigation import N_
+from core.ui.share import share_row
+from core.ui.state import PageState, Param, one_of
+from core.ui.tasks.answers import answer
+from core.ui.tasks.models import (
+    choose_model,
+    choose_second,
+    models_for,
+    offer_downloads,
+    show_answered_by,
+)
+from core.ui.tasks.registry import BY_SLUG, CARDS, TaskCard
+from core.ui.tasks.view import LANGUAGES, Form, Language, Shown, TaskView
+
+TASK: Final = "tk_task"
+LANGUAGE: Final = "tk_language"
+MODE: Final = "tk_mode"
+EXAMPLE: Final = "tk_example"
+
+MODES: Final = {
+    "try": (N_("Probar"), ":material/play_arrow:"),
+    "contrast": (N_("Cambiar una cosa"), ":material/difference:"),
+    "batch": (N_("Muchos textos"), ":material/table_rows:"),
+}
+LANGUAGE_NAMES: Final = {"es": N_("en español"), "en": N_("en inglés")}
+# Every name that a field of a task may have in a link.
+FIELD_NAMES: Final = frozenset(
+    {"text", "second", "question", "labels", "template", "several", "strategy", "top", "pieces", "count", "pooling"}
+    | {"tokens", "temperature", "k", "p", "beams", "seed", "pronoun", "explain", "length", "kind", "penalty"}
+)
+_COMMON: Final = frozenset({"task", "tl", "mode", "model", "versus"})
+
+
+def _base() -> PageState:
+    return PageState(
+        "tasks",
+        (
+            Param("task", TASK, CARDS[0].slug, decode=one_of(*BY_SLUG)),
+            Param("tl", LANGUAGE, get_language(), decode=one_of(*LANGUAGES)),
+        ),
+        FIELD_NAMES | _COMMON,
+    )
+
+
+def _known_model(text: str) -> str:
+    if text not in entries():
+        raise ValueError(text)
+    return text
+
+
+class TaskPage:
+    """One run of the page's script: the task that is open, its form and its link."""
+
+    def __init__(self) -> None:
+        _base().arrive()
+        self.card: TaskCard = BY_SLUG[st.session_state[TASK]]
+        self.view: TaskView = self.card.view()
+        self.form = self._form()
+        self.state = self._state()
+        self.state.arrive()
+
+    def _form(self) -> Form:
+        return Form(self.card.slug, cast(Language, st.session_state[LANGUAGE]), self.view.fields)
+
+    def _state(self) -> PageState:
+        return PageState(
+            "tasks",
+            (
+                Param("task", TASK, CARDS[0].slug, decode=one_of(*BY_SLUG)),
+                # A link always says it: whoever opens it may read the page in another language.
+                Param("tl", LANGUAGE, "", decode=one_of(*LANGUAGES)),
+                Param("mode", MODE, "try", decode=one_of(*MODES)),
+                Param("model", self.model_key, "", decode=_known_model),
+                Param("versus", self.second_key, "", decode=_known_model),
+                *self.form.params(),
+            ),
+            FIELD_NAMES | _COMMON,
+        )
+
+    @property
+    def model_key(self) -> str:
+        """The key of the model's field."""
+        return self.form.key("model")
+
+    @property
+    def second_key(self) -> str:
+        """The key of the second model's field."""
+        return self.form.key("versus")
+
+    @property
+    def prefix(self) -> str:
+        """Begins the keys of all that this task draws."""
+        return f"tk_{self.card.slug}_{self.form.language}"
+
+    # --- choosing -----------------------------------------------------------------------------------------
+
+    def choose_task(self) -> None:
+        """The row of tasks."""
+        st.pills(
+            _("Tarea"),
+            list(BY_SLUG),
+            format_func=lambda slug: f"{BY_SLUG[slug].icon} {_(BY_SLUG[slug].title)}",
+            key=TASK,
+            required=True,
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+
+    def choose_mode(self) -> str:
+        """The switch between trying, contrast pairs and many rows, where the task has them."""
+        modes = ["try"]
+        if self.view.contrast is not None:
+            modes.append("contrast")
+        if self.view.batch is not None:
+            modes.append("batch")
+        if st.session_state[MODE] not in modes:
+            st.session_state[MODE] = "try"
+        language, mode = st.columns([1, 2], vertical_alignment="bottom")
+        with language:
+            st.segmented_control(
+                _("Idioma del texto"),
+                list(LANGUAGES),
+                format_func=lambda key: _(LANGUAGE_NAMES[key]),
+                key=LANGUAGE,
+                required=True,
+                persist_state="session",
+            )
+        if len(modes) == 1:
+            return "try"
+        with mode:
+            chosen = st.segmented_control(
+                _("Qué hacer"),
+                modes,
+                format_func=lambda key: f"{MODES[key][1]} {_(MODES[key][0])}",
+                key=MODE,
+                required=True,
+                persist_state="session",
+                wrap=True,
+            )
+        return chosen or "try"
+
+    def choose_example(self) -> None:
+        """The field of examples."""
+        reader = get_language()
+        found = task_examples(self.card.slug, self.form.language)
+        if not found:
+            return
+
+        def chosen() -> None:
+            index = st.session_state[self.form.key(EXAMPLE)]
+            if index is not None:
+                self.form.put(found[index].fields)
+
+        st.selectbox(
+            _("Ejemplos"),
+            range(len(found)),
+            index=None,
+            format_func=lambda index: f"{found[index].title(reader)} — {found[index].teaches(reader)}",
+            placeholder=_("Elige un ejemplo: cada uno enseña una cosa"),
+            key=self.form.key(EXAMPLE),
+            on_change=chosen,
+            label_visibility="collapsed",
+        )
+
+    # --- modes --------------------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """The whole page below its title."""
+        self.choose_task()
+        st.markdown("## " + _(self.card.title))
+        st.markdown(_(self.card.what))
+        mode = self.choose_mode()
+        task = self.view.catalogue(self.form.language)
+        models = models_for(task, self.form.language)
+        if mode == "try":
+            self.choose_example()
+            with errors_shown():
+                self._try(task, models)
+        elif not models.here:
+            offer_downloads(models, self.prefix)
+        elif mode == "contrast":
+            from core.ui.tasks.contrast import show_contrast
+
+            with errors_shown():
+                first, second = self._models(task, models)
+                show_contrast(self, [model for model in (first, second) if model is not None])
+        else:
+            from core.ui.tasks.batch import show_batch
+
+            assert self.view.batch is not None
+            with errors_shown():
+                first, _second = self._models(task, models, second=False)
+                show_batch(
+                    self.view.batch(self.form), model=first.key, key=f"{self.prefix}_batch", example=self._rows()
+                )
+        if self.view.marks:
+            glossary_marks(*self.view.marks, key=f"{self.prefix}_g")
+        self.state.publish()
+
+    def _rows(self) -> bytes | None:
+        """The texts of the examples, as a file to try the tab with."""
+        texts = [item.fields["text"] for item in task_examples(self.card.slug, self.form.language)]
+        return ("\n".join(" ".join(text.split()) for text in texts) + "\n").encode() if texts else None
+
+    def _models(self, task: str, models: Any, *, second: bool = True) -> tuple[ModelEntry, ModelEntry | None]:
+        left, right = st.columns(2)
+        with left:
+            first = choose_model(models, self.model_key, task, self.form.language)
+        other = None
+        if second:
+            with right:
+                other = choose_second(models, first, task, self.second_key)
+        in_use = [item for item in (first, other) if item is not None]
+        reader = get_language()
+        show_models_in_use([(item.name(reader), item.licence) for item in in_use])
+        return first, other
+
+    def _try(self, task: str, models: Any) -> None:
+        request = self.view.form(self.form)
+        if not models.here:
+            offer_downloads(models, self.prefix)
+            return
+        first, second = self._models(task, models)
+        st.button(
+            self.view.button(), type="primary", icon=":material/play_arrow:", key=f"{self.prefix}_go", width="stretch"
+        )
+        self._hint_language(first)
+        if self.view.custom is not None:
+            self.view.custom(self.form, request, first, self.prefix)
+            return
+        if second is None:
+            self._answer(request, first, f"{self.prefix}_a")
+            return
+        columns = st.columns(2, gap="medium")
+        for column, item, name in zip(columns, (first, second), "ab", strict=True):
+            with column:
+                self._answer(request, item, f"{self.prefix}_{name}")
+
+    def _hint_language(self, item: ModelEntry) -> None:
+        text = self.form["text"] if any(field.name == "text" for field in self.view.fields) else ""
+        seen = likely_language(str(text))
+        if seen is not None and seen not in item.languages:
+            name = {"es": _("español"), "en": _("inglés")}[seen]
+            st.info(
+                _(
+                    "El texto parece estar en {language}, y este modelo no lo aprendió: mira qué hace de todos modos."
+                ).format(language=name),
+                icon=":material/translate:",
+            )
+
+    def _answer(self, request: Any, item: ModelEntry, key: str) -> None:
+        with errors_shown():
+            try:
+                with st.spinner(_("Calculando…"), show_time=True):
+                    outcome = answer(self.view.task(), request, item.key)
+            except TallerError as error:
+                st.warning(plain(str(error)), icon=":material/info:")
+                return
+            shown = Shown(request, outcome, item, key, self.form)
+            self.view.show(shown)
+            show_answered_by(item, outcome)
+            share_row(self.state, code=self.view.code(request, item), downloads=self.view.files(shown), key=key)

@@ -1,0 +1,193 @@
+"""Sentiment: a bar a label, and the words that the answer depends on."""
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from core.catalog import ModelEntry
+from core.i18n import format_number, format_percent
+from core.i18n import gettext as _
+from core.runtime.task import Task
+from core.tasks.classification import ClassificationRequest, ClassificationResult
+from core.ui import charts
+from core.ui.downloads import csv_bytes, json_bytes
+from core.ui.marked import Mark, marked_text
+from core.ui.messages import plain
+from core.ui.share import Download
+from core.ui.tasks.code import literal, load_lines
+from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, text_field
+
+if TYPE_CHECKING:
+    from core.ui.tasks.batch import BatchSpec
+
+LABELS = {
+    "negative": lambda: _("negativo"),
+    "neutral": lambda: _("neutro"),
+    "positive": lambda: _("positivo"),
+    "neg": lambda: _("negativo"),
+    "neu": lambda: _("neutro"),
+    "pos": lambda: _("positivo"),
+}
+
+
+def label_name(name: str) -> str:
+    """What a label is called in the reader's language; those that we don't know keep the model's name."""
+    known = LABELS.get(name.lower())
+    return known() if known else name
+
+
+def _task() -> Task[ClassificationRequest, ClassificationResult]:
+    from core.tasks.classification import TASK
+
+    return TASK
+
+
+def _form(form: Form) -> ClassificationRequest:
+    text = st.text_area(
+        _("Tu texto"),
+        key=form.key("text"),
+        height=110,
+        persist_state="session",
+        placeholder=_("Escribe una opinión: de una película, un restaurante, una clase…"),
+    )
+    return ClassificationRequest(text or "", explain=True)
+
+
+def _cut_note(result: ClassificationResult, text: str) -> None:
+    if result.read < len(text.rstrip()):
+        rest = " ".join(text[result.read :].split())
+        st.info(
+            plain(
+                _("El modelo lee {window} tokens de una vez: se quedó sin leer desde «{rest}».").format(
+                    window=format_number(result.tokens), rest=rest[:60] + ("…" if len(rest) > 60 else "")
+                )
+            ),
+            icon=":material/content_cut:",
+        )
+
+
+def _show(shown: Shown) -> None:
+    result: ClassificationResult = shown.result
+    best = result.labels[0]
+    st.markdown(f"### {plain(label_name(best.name).capitalize())} · {plain(format_percent(best.probability))}")
+    figure, alt = charts.shares(
+        [label_name(label.name) for label in result.labels], [label.probability for label in result.labels]
+    )
+    st.plotly_chart(figure, key=f"{shown.key}_plot", alt=alt, config={"displayModeBar": False})
+    _cut_note(result, shown.request.text)
+    if result.pushes:
+        st.markdown("#### " + _("Qué palabras pesaron"))
+        largest = max(abs(push.weight) for push in result.pushes) or 1.0
+        marks = [
+            Mark(
+                push.start,
+                push.end,
+                weight=push.weight / largest,
+                title=_("sin «{word}», «{label}» {change}").format(
+                    word=push.text, label=label_name(best.name), change=_points(-push.weight)
+                ),
+            )
+            for push in result.pushes
+        ]
+        legend = (
+            (1.0, _("empuja hacia «{label}»").format(label=label_name(best.name))),
+            (-1.0, _("empuja en contra")),
+        )
+        marked_text(shown.request.text, marks, legend=legend, key=f"{shown.key}_marks")
+        st.caption(
+            _(
+                "Oclusión: se tapa cada palabra y se mira cuánto baja la probabilidad de la etiqueta ganadora. "
+                "Dice de qué depende la respuesta, no si es correcta."
+            )
+        )
+
+
+def _points(change: float) -> str:
+    sign = "+" if change >= 0 else "−"
+    return _("cambia {sign}{n} puntos").format(sign=sign, n=format_number(abs(change) * 100, 1))
+
+
+def _code(request: ClassificationRequest, item: ModelEntry) -> str:
+    return (
+        load_lines(item, "SequenceClassification") + f"\ntext = {literal(request.text)}\n"
+        f'inputs = tokenizer(text, truncation=True, max_length={item.window}, return_tensors="pt")\n'
+        "with torch.inference_mode():\n"
+        "    probabilities = model(**inputs).logits.softmax(-1)[0]\n"
+        "for index in probabilities.argsort(descending=True).tolist():\n"
+        '    print(f"{model.config.id2label[index]}: {probabilities[index]:.4f}")\n'
+    )
+
+
+def _files(shown: Shown) -> tuple[Download, ...]:
+    result: ClassificationResult = shown.result
+
+    def table() -> bytes:
+        rows = [("label", label.name, label.probability) for label in result.labels]
+        rows += [("occlusion", push.text, push.weight) for push in result.pushes]
+        return csv_bytes(["kind", "text", "value"], rows)
+
+    def whole() -> bytes:
+        return json_bytes(
+            {
+                "text": shown.request.text,
+                "model": shown.entry.id,
+                "labels": {label.name: label.probability for label in result.labels},
+                "occlusion": [
+                    {"text": push.text, "start": push.start, "end": push.end, "weight": push.weight}
+                    for push in result.pushes
+                ],
+            }
+        )
+
+    return (
+        Download(_("Tabla (CSV)"), "sentiment.csv", "text/csv", table),
+        Download(_("Todo (JSON)"), "sentiment.json", "application/json", whole),
+    )
+
+
+def _columns(result: ClassificationResult) -> dict[str, Any]:
+    found: dict[str, Any] = {_("etiqueta"): label_name(result.labels[0].name)}
+    for label in sorted(result.labels, key=lambda item: item.name):
+        found[label_name(label.name)] = round(label.probability, 4)
+    return found
+
+
+def _batch(form: Form) -> "BatchSpec":
+    from core.ui.tasks.batch import BatchSpec
+
+    return BatchSpec(
+        task=_task(),
+        make=lambda text: ClassificationRequest(text),
+        columns=_columns,
+        plot="labels",
+        label_column=_("etiqueta"),
+    )
+
+
+def _catalogue(_language: Language) -> str:
+    return "sentiment"
+
+
+VIEW = TaskView(
+    fields=(
+        text_field(
+            "text",
+            "La comida tardó una eternidad, pero el camarero fue encantador y el postre valió la pena.",
+            "The food took forever, but the waiter was charming and the dessert was worth the wait.",
+        ),
+    ),
+    catalogue=_catalogue,
+    task=_task,
+    form=_form,
+    show=_show,
+    code=_code,
+    files=_files,
+    marks=("sequence-classification", "body-and-head"),
+    button=lambda: _("Clasificar"),
+    contrast=Contrast(
+        make=lambda text, _form: ClassificationRequest(text),
+        values=lambda result: {label_name(label.name): label.probability for label in result.labels},
+        unit=lambda: _("probabilidad"),
+    ),
+    batch=_batch,
+)

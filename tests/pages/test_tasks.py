@@ -1,0 +1,210 @@
+"""The Tareas page on the models that ship, and on small reference models in a folder.
+
+AppTest formats the options of fields outside the page, in Spanish: pages that are used further are read in it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.catalog import entry
+from core.settings import get_settings
+from core.ui.tasks.page import _COMMON, FIELD_NAMES
+from core.ui.tasks.registry import CARDS
+from tests.pages.conftest import OpenApp, texts
+from tests.runtime.models import write_model
+
+# Tasks that the models which ship can do in English.
+HERE = ("sentiment", "entities", "summary", "zero-shot", "similarity")
+ABSENT = ("questions", "fill-mask", "next-sentence")
+
+
+def button(app: AppTest, end: str) -> Any:
+    return next(item for item in app.button if str(item.key).endswith(end))
+
+
+def field(app: AppTest, end: str) -> Any:
+    return next(item for item in app.text_area if str(item.key).endswith(end))
+
+
+@pytest.fixture
+def references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random models with the right heads under the names of references."""
+    write_model(tmp_path / entry("beto-cased").id, "MaskedLM", as_bin=True)
+    write_model(tmp_path / entry("mbert").id, "PreTraining")
+    monkeypatch.setenv("TALLER_MODELS_DIR", str(tmp_path))
+    get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("slug", HERE)
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_a_task_answers_as_soon_as_it_is_opened(open_app: OpenApp, slug: str, lang: str) -> None:
+    app = open_app("tasks", lang=lang, task=slug, tl="en")
+    shown = texts(app)
+    assert app.title[0].value == {"es": "Tareas", "en": "Tasks"}[lang]
+    assert not app.warning and not app.error
+    assert ("modelo" if lang == "es" else "model") in shown and " ms" in shown.replace("\u00a0", " ").replace(
+        "\u202f", " "
+    )
+    assert app.get("plotly_chart") or slug == "entities"
+
+
+@pytest.mark.parametrize("slug", ABSENT)
+def test_without_a_model_the_form_stays_and_downloads_are_offered(open_app: OpenApp, slug: str) -> None:
+    app = open_app("tasks", lang="es", task=slug, tl="en")
+    assert "Ningún modelo de este equipo" in texts(app)
+    assert app.text_area, "what was typed stays"
+    assert "millones de parámetros" in texts(app)
+
+
+def test_every_field_may_stand_in_a_link() -> None:
+    for card in CARDS:
+        names = [field.name for field in card.view().fields]
+        assert set(names) <= FIELD_NAMES and len(set(names)) == len(names), card.slug
+    assert not FIELD_NAMES & _COMMON
+
+
+@pytest.mark.parametrize("slug", HERE)
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", {"similarity": "al menos dos frases", "": "el texto está vacío"}),
+        ("   \n", {"similarity": "al menos dos frases", "": "el texto está vacío"}),
+        ("x " * 25_001, {"similarity": "al menos dos frases", "": "aquí caben 50"}),
+    ],
+)
+def test_bad_texts_are_answered_with_a_sentence_and_kept(
+    open_app: OpenApp, slug: str, text: str, words: dict[str, str]
+) -> None:
+    app = open_app("tasks", lang="es", task=slug, tl="en")
+    field(app, "_text").set_value(text)
+    app.run()
+    assert words.get(slug, words[""]) in texts(app).replace("\\", "")
+    assert field(app, "_text").value == text
+    assert not app.error
+
+
+def test_markup_is_shown_letter_for_letter(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="zero-shot", tl="en")
+    field(app, "_labels").set_value("<script>alert(1)</script>, **bold**")
+    app.run()
+    assert not app.error
+    heading = next(item.value for item in app.markdown if item.value.startswith("### "))
+    assert "<script>" not in heading and "**bold**" not in heading
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ("solo una", "al menos dos etiquetas"),
+        ("", "al menos dos etiquetas"),
+        ("a, b, A", "repetidas"),
+        (", ".join(f"etiqueta {n}" for n in range(500)), "Hay 500 etiquetas"),
+    ],
+)
+def test_labels_that_make_no_sense(open_app: OpenApp, labels: str, words: str) -> None:
+    app = open_app("tasks", lang="es", task="zero-shot", tl="en")
+    field(app, "_labels").set_value(labels)
+    app.run()
+    assert words in texts(app).replace("\\", "")
+    assert field(app, "_labels").value == labels
+
+
+def test_a_text_in_another_language_gets_a_hint_and_an_answer(open_app: OpenApp) -> None:
+    app = open_app(
+        "tasks", lang="es", task="sentiment", tl="en", text="El camarero fue muy amable y la comida estaba rica."
+    )
+    assert "parece estar en español" in texts(app)
+    assert app.get("plotly_chart")
+
+
+def test_a_long_text_says_what_was_not_read(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="sentiment", tl="en")
+    field(app, "_text").set_value("The food was good. " * 200 + "THE END")
+    app.run()
+    assert "se quedó sin leer desde" in texts(app)
+
+
+def test_a_link_opens_task_text_and_model(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="en", task="zero-shot", tl="en", text="Rain on the coast.", labels="a, b")
+    assert field(app, "_text").value == "Rain on the coast."
+    assert field(app, "_labels").value == "a, b"
+    assert dict(app.query_params)["task"] in ("zero-shot", ["zero-shot"])
+
+
+def test_what_a_link_says_wrongly_is_left_out(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="en", task="nonsense", tl="fr", model="nobody", mode="x")
+    assert app.session_state["tk_task"] == "sentiment"
+    assert not app.exception and not app.error
+
+
+def test_another_task_keeps_the_text_of_the_first(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="sentiment", tl="en")
+    field(app, "_text").set_value("My own words, which I like.")
+    app.run()
+    app.session_state["tk_task"] = "entities"
+    app.run()
+    assert app.session_state["tk_task"] == "entities"
+    assert app.query_params["task"] in ("entities", ["entities"])
+    app.session_state["tk_task"] = "sentiment"
+    app.run()
+    assert field(app, "_text").value == "My own words, which I like."
+
+
+def test_two_models_side_by_side(open_app: OpenApp, references: None) -> None:
+    app = open_app("tasks", lang="es", task="fill-mask", tl="es", text="hola [MASK] .", versus="mbert")
+    shown = texts(app)
+    assert entry("beto-cased").name("es") in shown.replace("\\", "") and entry("mbert").name("es") in shown.replace(
+        "\\", ""
+    )
+    assert len(app.get("plotly_chart")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("hola mundo", "Falta el hueco"), ("[MASK] " * 200, "200 huecos"), ("", "está vacío")],
+)
+def test_gaps_that_are_missing_or_too_many(open_app: OpenApp, references: None, text: str, words: str) -> None:
+    app = open_app("tasks", lang="es", task="fill-mask", tl="es")
+    field(app, "_text").set_value(text)
+    app.run()
+    assert words in texts(app).replace("\\", "")
+    assert field(app, "_text").value == text
+
+
+def test_next_sentence(open_app: OpenApp, references: None) -> None:
+    app = open_app("tasks", lang="es", task="next-sentence", tl="es")
+    assert "RoBERTa" in texts(app)
+    field(app, "_second").set_value("")
+    app.run()
+    assert "está vacío" in texts(app)
+
+
+def test_contrast_pairs_say_what_changed(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="sentiment", tl="en", mode="contrast")
+    assert "Lo que más cambia de A a B" in texts(app)
+    assert app.get("plotly_chart")
+    field(app, "_pair_b").set_value(field(app, "_pair_a").value)
+    app.run()
+    assert "son iguales" in texts(app)
+
+
+def test_many_rows_are_answered_and_can_be_downloaded(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="sentiment", tl="en", mode="batch")
+    field(app, "_pasted").set_value("I love it.\nI hate it.\nI love it.\n<b>It opens at ten.</b>")
+    app.run()
+    button(app, "_batch_start").click().run(timeout=120)
+    run = app.session_state["tk_sentiment_en_batch_run"]
+    assert run.job.wait(120)
+    app.run()
+    (table,) = [frame.value for frame in app.dataframe if "negativo" in frame.value.columns]
+    assert list(table.iloc[:, 1])[:3] == ["positivo", "negativo", "positivo"]
+    assert table.iloc[3, 0] == "<b>It opens at ten.</b>"
+
+
+def test_a_file_that_is_no_table_is_refused_in_words(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="sentiment", tl="en", mode="batch")
+    app.get("file_uploader")[0].upload("hoja.xlsx", b"PK\x03\x04" + bytes(50), "application/octet-stream").run()
+    assert "guárdala como CSV" in texts(app).replace("\\", "")

@@ -1,0 +1,133 @@
+"""The code that the Tareas page shows, run in a fresh interpreter: it prints what the page shows."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.catalog import entry
+from core.runtime.bundle import ModelBundle
+from core.runtime.device import CPU
+from core.runtime.loading import load_bundle
+from core.settings import Settings
+from core.tasks.classification import ClassificationRequest
+from core.tasks.entities import EntitiesRequest
+from core.tasks.extractive_summary import SummaryRequest
+from core.tasks.fill_mask import FillMaskRequest
+from core.tasks.next_sentence import NextSentenceRequest
+from core.tasks.question_answering import QuestionRequest
+from core.tasks.similarity import SimilarityRequest
+from core.tasks.zero_shot import ZeroShotRequest
+from core.ui.tasks.code import literal
+from core.ui.tasks.registry import BY_SLUG
+from core.ui.tasks.summary import _EN
+from tests.conftest import ROOT
+from tests.runtime.models import tiny_entry, write_model
+
+
+def run(program: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [line for line in done.stdout.splitlines() if line.strip()]
+
+
+def shipped(key: str) -> ModelBundle:
+    return load_bundle(entry(key), Settings(offline=True), CPU)
+
+
+def test_sentiment() -> None:
+    view = BY_SLUG["sentiment"].view()
+    request = ClassificationRequest('A "quoted" line\nand another, which I liked.')
+    with torch.inference_mode():
+        (result,) = view.task().run(shipped("sentiment-en"), [request])
+    lines = [line.split(": ") for line in run(view.code(request, entry("sentiment-en")))]
+    assert [name for name, _value in lines] == [label.name for label in result.labels]
+    assert [float(value) for _name, value in lines] == pytest.approx(
+        [label.probability for label in result.labels], abs=2e-3
+    )
+
+
+@pytest.mark.parametrize("strategy", ["first", "average", "max"])
+def test_entities(strategy: str) -> None:
+    view = BY_SLUG["entities"].view()
+    request = EntitiesRequest("Marie Curie was born in Warsaw and won the Nobel Prize twice.", strategy)  # type: ignore[arg-type]
+    with torch.inference_mode():
+        (result,) = view.task().run(shipped("entities-en"), [request])
+    assert len(result.entities) > 1
+    assert run(view.code(request, entry("entities-en"))) == [f"{e.kind} {e.text}" for e in result.entities]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_similarity(pooling: str) -> None:
+    view = BY_SLUG["similarity"].view()
+    request = SimilarityRequest(("The dog sleeps.", "A puppy is resting.", "Shares fell."), pooling)  # type: ignore[arg-type]
+    with torch.inference_mode():
+        (result,) = view.task().run(shipped("minilm"), [request])
+    rows = [[float(value) for value in line.split()] for line in run(view.code(request, entry("minilm")))]
+    for mine, theirs in zip(result.matrix, rows, strict=True):
+        assert theirs == pytest.approx(mine, abs=2e-3)
+
+
+def test_zero_shot_by_similarity() -> None:
+    view = BY_SLUG["zero-shot"].view()
+    request = ZeroShotRequest("The team scored twice.", ("sports", "politics"), "This is about {}.")
+    with torch.inference_mode():
+        (result,) = view.task().run(shipped("minilm"), [request])
+    lines = [line.split(": ") for line in run(view.code(request, entry("minilm")))]
+    assert [name for name, _value in lines] == [label.name for label in result.labels]
+    assert [float(value) for _name, value in lines] == pytest.approx([x.share for x in result.labels], abs=2e-3)
+
+
+def test_summary() -> None:
+    view = BY_SLUG["summary"].view()
+    request = SummaryRequest(_EN, 2)
+    with torch.inference_mode():
+        (result,) = view.task().run(shipped("minilm"), [request])
+    assert run(view.code(request, entry("minilm"))) == [result.text]
+
+
+def tiny(tmp_path: Path, head: str) -> tuple[ModelBundle, str]:
+    """A random model with a head, and where it is, as the code would name it."""
+    item = tiny_entry("tiny", head)
+    write_model(tmp_path / item.id, head)
+    return load_bundle(item, Settings(models_dir=tmp_path, offline=True), CPU), str(tmp_path / item.id)
+
+
+@pytest.mark.parametrize("head", ["MaskedLM", "PreTraining"])
+def test_masked_words(tmp_path: Path, head: str) -> None:
+    view = BY_SLUG["fill-mask"].view()
+    bundle, folder = tiny(tmp_path, head)
+    request = FillMaskRequest("hola [MASK] . el [MASK]", top=5)
+    with torch.inference_mode():
+        (result,) = view.task().run(bundle, [request])
+    lines = run(view.code(request, bundle.entry).replace("'test/tiny'", repr(folder)))
+    values = [float(line.rpartition(": ")[2]) for line in lines]
+    assert values == pytest.approx([c.probability for gap in result.gaps for c in gap.candidates], abs=2e-4)
+
+
+@pytest.mark.parametrize("head", ["NextSentencePrediction", "PreTraining"])
+def test_next_sentence(tmp_path: Path, head: str) -> None:
+    view = BY_SLUG["next-sentence"].view()
+    bundle, folder = tiny(tmp_path, head)
+    request = NextSentenceRequest("hola mundo .", "el niño .")
+    with torch.inference_mode():
+        (result,) = view.task().run(bundle, [request])
+    (line,) = run(view.code(request, bundle.entry).replace("'test/tiny'", repr(folder)))
+    assert float(line) == pytest.approx(result.follows, abs=2e-4)
+
+
+def test_questions_also_over_several_windows(tmp_path: Path) -> None:
+    view = BY_SLUG["questions"].view()
+    bundle, folder = tiny(tmp_path, "QuestionAnswering")
+    request = QuestionRequest("el niño", "hola mundo . el niño hola . " * 3)
+    with torch.inference_mode():
+        (result,) = view.task().run(bundle, [request])
+    program = view.code(request, bundle.entry).replace("'test/tiny'", repr(folder)).replace("stride=128", "stride=8")
+    assert run(program) == [result.answers[0].text]
+
+
+@pytest.mark.parametrize("text", ["a \"b\" 'c'", "dos\nlíneas", "\u202e\x00\\", "{x}", "ñ 🧉", "'''", '"""'])
+def test_any_text_is_one_literal(text: str) -> None:
+    assert eval(literal(text)) == text
