@@ -65,6 +65,18 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds after which a request that still waits is told to try again.",
     )
+    generation_tokens: int = Field(
+        default=200,
+        ge=1,
+        le=1000,
+        description="Most tokens that a visitor may have written at once.",
+    )
+    generation_time: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="Seconds after which writing stops with what there is.",
+    )
     warm_up: bool = Field(
         default=True,
         description="`0`: load no model before somebody asks for it.",

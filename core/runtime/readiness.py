@@ -19,7 +19,16 @@ NEEDS: Final[Mapping[str, tuple[Part, tuple[str, ...]]]] = {
     "tokenization": ("tokenizer", ("tokenization",)),
     "tasks": (
         "model",
-        ("sentiment", "ner", "question-answering", "similarity", "fill-mask", "next-sentence", "zero-shot"),
+        (
+            "sentiment",
+            "ner",
+            "question-answering",
+            "similarity",
+            "fill-mask",
+            "next-sentence",
+            "zero-shot",
+            "text-generation",
+        ),
     ),
 }
 # Thirty words, what a visitor types into a form.

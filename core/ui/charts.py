@@ -367,3 +367,45 @@ def counts(names: Sequence[str], values: Sequence[int]) -> tuple["go.Figure", st
         yaxis={"autorange": "reversed", "automargin": True, "tickfont": {"size": 15}, "type": "category"},
     )
     return figure, "; ".join(f"{name}: {format_number(value)}" for name, value in zip(names, values, strict=True))
+
+
+def two_shares(
+    names: Sequence[str], first: Sequence[float], second: Sequence[float], titles: tuple[str, str]
+) -> tuple["go.Figure", str]:
+    """Two probabilities of each of some things, as pairs of horizontal bars.
+
+    Args:
+        names: what each pair is.
+        first: from 0 to 1.
+        second: from 0 to 1.
+        titles: what the two are.
+    """
+    go = _graph_objects()
+    labels = [escaped(name) + " " for name in names]
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=[100 * value for value in values],
+                y=labels,
+                name=title,
+                orientation="h",
+                text=[format_percent(value) for value in values],
+                textposition="auto",
+                marker={"pattern": {"shape": pattern, "size": 6}},
+            )
+            for values, title, pattern in zip((first, second), titles, ("", "/"), strict=True)
+        ]
+    )
+    figure.update_layout(
+        barmode="group",
+        height=110 + 46 * len(names),
+        margin={"l": 10, "r": 10, "t": 10, "b": 5},
+        font={"size": 15},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 15}},
+        xaxis={"title": "%", "automargin": True, "rangemode": "tozero"},
+        yaxis={"autorange": "reversed", "automargin": True, "tickfont": {"size": 15}, "type": "category"},
+    )
+    alt = "; ".join(
+        f"{name}: {format_percent(a)}, {format_percent(b)}" for name, a, b in zip(names, first, second, strict=True)
+    )
+    return figure, f"{titles[0]}, {titles[1]}. {alt}"

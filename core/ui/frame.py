@@ -22,7 +22,9 @@ _BASE_CSS: Final = """
 @media (min-width: 48rem) {
   [data-testid="stMainBlockContainer"] { padding-left: 2.5rem; padding-right: 2.5rem; }
 }
-[data-variant="segmented_control"][aria-checked="true"] { color: inherit !important; font-weight: 700; }
+:is([data-variant="segmented_control"], [data-variant="pills"]):is([aria-checked="true"], [data-selected="true"]) {
+  color: inherit !important; font-weight: 700;
+}
 </style>
 """
 # Streamlit sizes everything in rem, so one rule enlarges the whole page.

@@ -16,6 +16,7 @@ from core.tasks.classification import ClassificationRequest
 from core.tasks.entities import EntitiesRequest
 from core.tasks.extractive_summary import SummaryRequest
 from core.tasks.fill_mask import FillMaskRequest
+from core.tasks.generation import GenerationRequest
 from core.tasks.next_sentence import NextSentenceRequest
 from core.tasks.question_answering import QuestionRequest
 from core.tasks.similarity import SimilarityRequest
@@ -25,6 +26,7 @@ from core.ui.tasks.registry import BY_SLUG
 from core.ui.tasks.summary import _EN
 from tests.conftest import ROOT
 from tests.runtime.models import tiny_entry, write_model
+from tests.tasks.causal import decoder
 
 
 def run(program: str) -> list[str]:
@@ -131,3 +133,16 @@ def test_questions_also_over_several_windows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["a \"b\" 'c'", "dos\nlíneas", "\u202e\x00\\", "{x}", "ñ 🧉", "'''", '"""'])
 def test_any_text_is_one_literal(text: str) -> None:
     assert eval(literal(text)) == text
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "sampling", "beam"])
+def test_generation(tmp_path: Path, strategy: str) -> None:
+    view = BY_SLUG["generation"].view()
+    bundle = decoder(tmp_path)
+    request = GenerationRequest("El perro y", 12, strategy, temperature=0.8, top_k=20, top_p=0.9, seed=5)  # type: ignore[arg-type]
+    with torch.inference_mode():
+        (result,) = view.task().run(bundle, [request])
+    program = view.code(request, bundle.entry).replace(repr(bundle.entry.id), repr(str(tmp_path / bundle.entry.id)))
+    # Half a character at the end is left out on the page, where the library writes a replacement sign.
+    written = "\n".join(run(program)).rstrip("�")
+    assert written.split() == result.text.replace("\r", "\n").rstrip("�").split()

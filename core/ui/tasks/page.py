@@ -235,13 +235,20 @@ class TaskPage:
         if not models.here:
             offer_downloads(models, self.prefix)
             return
-        first, second = self._models(task, models)
+        first, second = self._models(task, models, second=self.view.custom is None)
+        pressed = f"{self.prefix}_go_pressed"
         st.button(
-            self.view.button(), type="primary", icon=":material/play_arrow:", key=f"{self.prefix}_go", width="stretch"
+            self.view.button(),
+            type="primary",
+            icon=":material/play_arrow:",
+            key=f"{self.prefix}_go",
+            # A flag and not the button's value, which the page's guard loses by starting the run again.
+            on_click=lambda: st.session_state.update({pressed: True}),
+            width="stretch",
         )
         self._hint_language(first)
         if self.view.custom is not None:
-            self.view.custom(self.form, request, first, self.prefix)
+            self.view.custom(self.form, request, first, self.prefix, self.state)
             return
         if second is None:
             self._answer(request, first, f"{self.prefix}_a")

@@ -73,6 +73,15 @@ CARDS: Final = (
         ":material/short_text:",
     ),
     TaskCard(
+        "generation",
+        N_("Generación"),
+        N_(
+            "Sigue un texto, token por token, como lo hacen GPT y los asistentes. "
+            "En cada paso se ve qué otros tokens pudieron salir y con qué probabilidad."
+        ),
+        ":material/edit_note:",
+    ),
+    TaskCard(
         "fill-mask",
         N_("Palabra oculta"),
         N_(

@@ -14,7 +14,7 @@ from core.catalog import ModelEntry
 from core.runtime.engine import Outcome
 from core.runtime.task import Task
 from core.ui.share import Download
-from core.ui.state import Param, pack_text, unpack_text
+from core.ui.state import PageState, Param, pack_text, unpack_text
 
 if TYPE_CHECKING:
     from core.ui.tasks.batch import BatchSpec
@@ -163,7 +163,9 @@ class TaskView:
         button: what the button says.
         contrast: how contrast pairs are judged; ``None`` where the view isn't offered.
         batch: the form → how many rows are answered; ``None`` where the view isn't offered.
-        custom: draws the whole answer itself, instead of ``show``; for answers that arrive bit by bit.
+        custom: draws the whole answer itself, instead of ``show``, from the form, the request, the model, a prefix
+            for keys and the page's link; for answers that arrive bit by bit. ``PREFIX_go_pressed`` is set in
+            the session when the button was pressed.
     """
 
     fields: tuple[Field, ...]
@@ -177,4 +179,4 @@ class TaskView:
     button: Callable[[], str]
     contrast: Contrast | None = None
     batch: "Callable[[Form], BatchSpec] | None" = None
-    custom: Callable[[Form, Any, ModelEntry, str], None] | None = field(default=None)
+    custom: Callable[[Form, Any, ModelEntry, str, PageState], None] | None = field(default=None)
