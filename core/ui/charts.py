@@ -409,3 +409,40 @@ def two_shares(
         f"{name}: {format_percent(a)}, {format_percent(b)}" for name, a, b in zip(names, first, second, strict=True)
     )
     return figure, f"{titles[0]}, {titles[1]}. {alt}"
+
+
+def alignment(
+    source: Sequence[str], target: Sequence[str], weights: Sequence[Sequence[float]]
+) -> tuple["go.Figure", str]:
+    """Cross-attention of written words (rows) to read words (columns), as a heatmap.
+
+    Args:
+        source: the words that were read.
+        target: the words that were written.
+        weights: ``(target, source)``, from 0 to 1.
+    """
+    go = _graph_objects()
+    # Numbers before the words: a word that comes twice must keep its two places.
+    columns = [f"{number}·{_short(word, 14)}" for number, word in enumerate(source, 1)]
+    rows = [f"{number}·{_short(word, 14)}" for number, word in enumerate(target, 1)]
+    figure = go.Figure(
+        go.Heatmap(
+            z=[list(row) for row in weights],
+            x=columns,
+            y=rows,
+            zmin=0,
+            zmax=1,
+            colorscale="Cividis",
+            hovertemplate="%{y} → %{x}: %{z:.2f}<extra></extra>",
+            colorbar={"thickness": 12},
+        )
+    )
+    figure.update_layout(
+        height=max(240, 110 + 30 * len(target)),
+        margin={"l": 10, "r": 10, "t": 5, "b": 5},
+        font={"size": 14},
+        xaxis={"type": "category", "side": "top", "tickangle": -45, "automargin": True},
+        yaxis={"type": "category", "autorange": "reversed", "automargin": True},
+    )
+    best = [max(range(len(source)), key=row.__getitem__) for row in weights]
+    return figure, "; ".join(f"{word} → {source[place]}" for word, place in zip(target, best, strict=True))

@@ -20,6 +20,7 @@ from core.tasks.generation import GenerationRequest
 from core.tasks.next_sentence import NextSentenceRequest
 from core.tasks.question_answering import QuestionRequest
 from core.tasks.similarity import SimilarityRequest
+from core.tasks.translation import TranslationRequest
 from core.tasks.zero_shot import ZeroShotRequest
 from core.ui.tasks.code import literal
 from core.ui.tasks.registry import BY_SLUG
@@ -27,6 +28,7 @@ from core.ui.tasks.summary import _EN
 from tests.conftest import ROOT
 from tests.runtime.models import tiny_entry, write_model
 from tests.tasks.causal import decoder
+from tests.tasks.translators import translator
 
 
 def run(program: str) -> list[str]:
@@ -146,3 +148,14 @@ def test_generation(tmp_path: Path, strategy: str) -> None:
     # Half a character at the end is left out on the page, where the library writes a replacement sign.
     written = "\n".join(run(program)).rstrip("�")
     assert written.split() == result.text.replace("\r", "\n").rstrip("�").split()
+
+
+def test_translation(tmp_path: Path) -> None:
+    view = BY_SLUG["translation"].view()
+    bundle = translator(tmp_path)
+    request = TranslationRequest("The dog runs in the rain.", "es", 3)
+    with torch.inference_mode():
+        (result,) = view.task().run(bundle, [request])
+    program = view.code(request, bundle.entry).replace(repr(bundle.entry.id), repr(str(tmp_path / bundle.entry.id)))
+    written = run(program)
+    assert written == [s.candidates[0].text for s in result.sentences if s.candidates[0].text]

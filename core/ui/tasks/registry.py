@@ -73,6 +73,15 @@ CARDS: Final = (
         ":material/short_text:",
     ),
     TaskCard(
+        "translation",
+        N_("Traducción"),
+        N_(
+            "Pasa un texto del español al inglés o al revés, frase por frase. "
+            "Un mapa muestra dónde miraba el modelo al escribir cada palabra."
+        ),
+        ":material/translate:",
+    ),
+    TaskCard(
         "generation",
         N_("Generación"),
         N_(
