@@ -13,6 +13,7 @@ from core.runtime.device import CPU
 from core.runtime.loading import load_bundle
 from core.settings import Settings
 from core.tasks.classification import ClassificationRequest
+from core.tasks.coreference import CoreferenceRequest
 from core.tasks.entities import EntitiesRequest
 from core.tasks.extractive_summary import SummaryRequest
 from core.tasks.fill_mask import FillMaskRequest
@@ -159,3 +160,15 @@ def test_translation(tmp_path: Path) -> None:
     program = view.code(request, bundle.entry).replace(repr(bundle.entry.id), repr(str(tmp_path / bundle.entry.id)))
     written = run(program)
     assert written == [s.candidates[0].text for s in result.sentences if s.candidates[0].text]
+
+
+def test_coreference(tmp_path: Path) -> None:
+    view = BY_SLUG["coreference"].view()
+    bundle, folder = tiny(tmp_path, "PreTraining")
+    text = "el niño hola el mundo . él hola"
+    request = CoreferenceRequest(text, (24, 26), ((0, 7), (13, 21)), "es")
+    with torch.inference_mode():
+        (result,) = view.task().run(bundle, [request])
+    lines = [line.split(": ") for line in run(view.code(request, bundle.entry).replace("'test/tiny'", repr(folder)))]
+    assert [name for name, _share in lines] == [mention.text for mention in result.mentions]
+    assert [float(share) for _name, share in lines] == pytest.approx([m.share for m in result.mentions], abs=2e-4)

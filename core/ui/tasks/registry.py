@@ -109,6 +109,15 @@ CARDS: Final = (
         ":material/format_list_numbered:",
     ),
     TaskCard(
+        "coreference",
+        N_("Correferencia"),
+        N_(
+            "Averigua a qué se refiere un pronombre: «ella», «lo», «it». "
+            "Cada candidato se prueba en su lugar, y una flecha señala el que mejor encaja."
+        ),
+        ":material/conversion_path:",
+    ),
+    TaskCard(
         "zero-shot",
         N_("Etiquetas libres"),
         N_(

@@ -1,0 +1,184 @@
+"""Coreference: a pronoun, its candidates, and an arrow to the one that the model prefers."""
+
+from typing import Any, Final
+
+import streamlit as st
+
+from core.catalog import ModelEntry
+from core.i18n import format_number, format_percent
+from core.i18n import gettext as _
+from core.runtime.task import Task
+from core.tasks.coreference import (
+    CoreferenceRequest,
+    CoreferenceResult,
+    Span,
+    find_mentions,
+    find_pronouns,
+    substituted,
+)
+from core.ui import charts
+from core.ui.marked import Link, Mark, marked_text
+from core.ui.messages import plain
+from core.ui.share import Download
+from core.ui.tasks.code import literal, load_lines
+from core.ui.tasks.files import table_and_json
+from core.ui.tasks.view import Form, Language, Shown, TaskView, number_field, text_field
+
+# Arrows of candidates with less than this share would only clutter the text.
+_DRAWN: Final = 0.05
+
+
+def _task() -> Task[CoreferenceRequest, CoreferenceResult]:
+    from core.tasks.coreference import TASK
+
+    return TASK
+
+
+def _around(text: str, span: Span) -> str:
+    """A word with its neighbours, so that two that are alike can be told apart."""
+    start, end = span
+    return f"…{text[max(0, start - 12) : start]}«{text[start:end]}»{text[end : end + 12]}…".replace("\n", " ")
+
+
+def _form(form: Form) -> CoreferenceRequest:
+    text = st.text_area(
+        _("Tu texto, con un pronombre"),
+        key=form.key("text"),
+        height=110,
+        persist_state="session",
+        placeholder=_("Por ejemplo: Ana llamó a Marta porque ella tenía fiebre."),
+    )
+    text = text or ""
+    pronouns = find_pronouns(text, form.language)
+    mentions = find_mentions(text, form.language)
+    place = min(int(form["pronoun"]), max(0, len(pronouns) - 1))
+    if len(pronouns) > 1:
+        st.session_state[form.key("pronoun")] = place
+        chosen = st.selectbox(
+            _("El pronombre"),
+            range(len(pronouns)),
+            format_func=lambda index: _around(text, pronouns[index]),
+            key=form.key("pronoun"),
+            persist_state="session",
+        )
+        place = chosen or 0
+    pronoun = pronouns[place] if pronouns else (0, 0)
+    # What overlaps the pronoun itself, as "su madre" does "su", can't be what it points to.
+    able = [span for span in mentions if span[1] <= pronoun[0] or span[0] >= pronoun[1]]
+    kept = st.pills(
+        _("A qué puede referirse (quita lo que no)"),
+        range(len(able)),
+        selection_mode="multi",
+        default=list(range(len(able))),
+        format_func=lambda index: text[able[index][0] : able[index][1]],
+        key=f"{form.key('candidates')}_{hash((text, place))}",
+    )
+    return CoreferenceRequest(text, pronoun, tuple(able[index] for index in sorted(kept)), form.language)
+
+
+def _show(shown: Shown) -> None:
+    result: CoreferenceResult = shown.result
+    request: CoreferenceRequest = shown.request
+    best = result.mentions[0]
+    pronoun = request.text[request.pronoun[0] : request.pronoun[1]]
+    st.markdown(f"### {plain(f'«{pronoun}» → «{best.text}»')} · {plain(format_percent(best.share))}")
+    marks = [Mark(*request.pronoun, tone=1)]
+    links = []
+    for mention in result.mentions:
+        marks.append(
+            Mark(
+                mention.start,
+                mention.end,
+                tone=0 if mention is best else 7,
+                title=_("en el lugar del pronombre: {score} de media por pieza").format(
+                    score=format_number(mention.score, 2)
+                ),
+            )
+        )
+        if mention.share >= _DRAWN:
+            links.append(Link(0, len(marks) - 1, format_percent(mention.share), mention.share))
+    legend = ((1, _("el pronombre")), (0, _("lo que prefiere el modelo")), (7, _("los demás candidatos")))
+    marked_text(request.text, marks, links=links, legend=legend, key=f"{shown.key}_marks")
+    figure, alt = charts.shares([m.text for m in result.mentions], [m.share for m in result.mentions])
+    st.plotly_chart(figure, key=f"{shown.key}_plot", alt=alt, config={"displayModeBar": False})
+    st.caption(
+        _(
+            "Sustitución: cada candidato se pone en el lugar del pronombre y se mide cuánto lo espera ahí un modelo "
+            "que solo aprendió a rellenar huecos. No se entrenó para esto, y sus prejuicios se notan: cambia los "
+            "oficios y los nombres."
+        )
+    )
+
+
+def _code(request: CoreferenceRequest, item: ModelEntry) -> str:
+    head = item.weights.head if item.weights is not None else "MaskedLM"
+    variants = [(request.text[start:end], *substituted(request, (start, end))) for start, end in request.candidates]
+    listed = "".join(f"    ({literal(name)}, {literal(text)}, {span}),\n" for name, text, span in variants)
+    return (
+        load_lines(item, head)
+        + "\n# Each candidate, the text with it in the pronoun's place, and where it stands there.\n"
+        f"variants = [\n{listed}]\n"
+        "scores = []\n"
+        "for name, text, (start, end) in variants:\n"
+        '    encoded = tokenizer(text, return_offsets_mapping=True, return_tensors="pt")\n'
+        '    ids, offsets = encoded["input_ids"][0], encoded["offset_mapping"][0].tolist()\n'
+        "    places = [i for i, (low, high) in enumerate(offsets) if low < end and high > start and high > low]\n"
+        "    rows = ids.repeat(len(places), 1)\n"
+        "    rows[range(len(places)), places] = tokenizer.mask_token_id\n"
+        "    with torch.inference_mode():\n"
+        "        output = model(input_ids=rows)\n"
+        '    logits = output.logits if "logits" in output else output.prediction_logits\n'
+        "    logs = logits[range(len(places)), places].log_softmax(-1)\n"
+        "    scores.append(logs[range(len(places)), ids[places]].mean())\n"
+        "shares = torch.stack(scores).softmax(0)\n"
+        "for index in shares.argsort(descending=True).tolist():\n"
+        '    print(f"{variants[index][0]}: {shares[index]:.4f}")\n'
+    )
+
+
+def _files(shown: Shown) -> tuple[Download, ...]:
+    result: CoreferenceResult = shown.result
+    request: CoreferenceRequest = shown.request
+
+    def whole() -> dict[str, Any]:
+        return {
+            "text": request.text,
+            "pronoun": list(request.pronoun),
+            "model": shown.entry.id,
+            "mentions": [
+                {"text": m.text, "start": m.start, "end": m.end, "score": m.score, "share": m.share}
+                for m in result.mentions
+            ],
+        }
+
+    return table_and_json(
+        "coreference",
+        ["mention", "start", "end", "score", "share"],
+        lambda: [(m.text, m.start, m.end, m.score, m.share) for m in result.mentions],
+        whole,
+    )
+
+
+def _catalogue(_language: Language) -> str:
+    # It needs a masked language model and no head of its own.
+    return "fill-mask"
+
+
+VIEW = TaskView(
+    fields=(
+        text_field(
+            "text",
+            "El trofeo no cabe en la maleta porque ella es demasiado pequeña.",
+            "The trophy does not fit in the suitcase because it is too small.",
+        ),
+        number_field("pronoun", 0, 0, 200),
+    ),
+    catalogue=_catalogue,
+    task=_task,
+    form=_form,
+    show=_show,
+    code=_code,
+    files=_files,
+    marks=("coreference", "masked-language-modelling"),
+    button=lambda: _("¿A quién se refiere?"),
+)
