@@ -1,0 +1,1 @@
+"""Many visitors at once, each with a real session over the WebSocket."""
