@@ -39,6 +39,12 @@ for column, (key, icon) in zip(st.columns(len(FIRST)), FIRST, strict=True):
             query_params={"example": chosen.id},
         )
 
+st.page_link(
+    "pages/tasks.py",
+    label=_("O usa un modelo: sentimiento, entidades, preguntas, resumen, traducción, generación…"),
+    icon=":material/edit_note:",
+)
+
 st.header(_("Este equipo"))
 show_now()
 show_machine()

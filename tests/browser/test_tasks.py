@@ -55,9 +55,12 @@ def test_a_task_answers_and_passes_axe(
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.slug)
 def test_every_task_opens_from_its_link_in_spanish(app_url: str, open_page: OpenPage, card: object) -> None:
-    page = open_page(address(app_url, task=card.slug, tl="es", lang="es"), width=390)  # type: ignore[attr-defined]
+    link = address(app_url, task=card.slug, tl="es", lang="es")  # type: ignore[attr-defined]
+    page = open_page(link, width=390, scheme="dark")
     expect(page.get_by_role("heading", level=2, name=card.title)).to_be_visible()  # type: ignore[attr-defined]
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
+    settle(page)
+    assert violations(page) == []
 
 
 def test_typing_and_changing_the_task_by_hand(app_url: str, open_page: OpenPage) -> None:

@@ -15,10 +15,11 @@ from core.ui.tasks.page import _COMMON, FIELD_NAMES
 from core.ui.tasks.registry import CARDS
 from tests.pages.conftest import OpenApp, texts
 from tests.runtime.models import write_model
+from tests.tasks.translators import write_translator
 
 # Tasks that the models which ship can do in English.
 HERE = ("sentiment", "entities", "summary", "zero-shot", "similarity")
-ABSENT = ("questions", "fill-mask", "next-sentence")
+ABSENT = ("questions", "fill-mask", "next-sentence", "coreference", "translation", "generation")
 
 
 def button(app: AppTest, end: str) -> Any:
@@ -208,3 +209,27 @@ def test_a_file_that_is_no_table_is_refused_in_words(open_app: OpenApp) -> None:
     app = open_app("tasks", lang="es", task="sentiment", tl="en", mode="batch")
     app.get("file_uploader")[0].upload("hoja.xlsx", b"PK\x03\x04" + bytes(50), "application/octet-stream").run()
     assert "guárdala como CSV" in texts(app).replace("\\", "")
+
+
+def test_a_summary_in_the_models_own_words(open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_translator(tmp_path / entry("t5-summary").id)
+    folder, weights = tmp_path / entry("t5-summary").id, entry("t5-summary").weights
+    assert weights is not None
+    for name in weights.files:
+        if "*" not in name and not (folder / name).exists():
+            (folder / name).write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("TALLER_MODELS_DIR", str(tmp_path))
+    get_settings.cache_clear()
+    text = "The dog runs. It rains. The girl eats. An apple is red."
+    app = open_app("tasks", lang="es", task="summary", tl="en", text=text, count="1")
+    assert "Extraída" not in texts(app)
+    button(app, "_written_go").click().run(timeout=120)
+    shown = texts(app)
+    assert "Extraída" in shown and "Escrita" in shown
+    assert entry("t5-summary").name("es") in shown.replace("\\", "")
+
+
+def test_without_a_model_that_writes_one_is_offered(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="summary", tl="en")
+    assert "Ningún modelo de este equipo" in texts(app)
+    assert entry("t5-summary").name("es") in texts(app).replace("\\", "")

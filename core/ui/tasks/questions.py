@@ -17,6 +17,7 @@ from core.ui.share import Download
 from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
 from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, text_field
+from core.ui.tasks.written import show_written, written_request
 
 # Tokens on each side of the best answer that are drawn.
 _AROUND: Final = 20
@@ -109,6 +110,10 @@ def _show(shown: Shown) -> None:
                 ).format(share=format_percent(result.no_answer))
             )
         )
+
+    show_written(
+        shown, "text2text", written_request(shown.request.context, "answer", shown.request.question), best.text
+    )
 
 
 def _code(request: QuestionRequest, item: ModelEntry) -> str:

@@ -13,6 +13,7 @@ from core.ui.share import Download
 from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
 from core.ui.tasks.view import Form, Language, Shown, TaskView, number_field, text_field
+from core.ui.tasks.written import show_written, written_request
 
 _ES = (
     "Las abejas de la miel viven en colonias de decenas de miles de individuos. Casi todas son obreras, hembras que no "
@@ -77,6 +78,8 @@ def _show(shown: Shown) -> None:
             "parece a muchas otras (LexRank), y se saltan las que repiten lo ya elegido (MMR)."
         )
     )
+
+    show_written(shown, "summarization", written_request(shown.request.text, "summary"), result.text)
 
 
 def _code(request: SummaryRequest, item: ModelEntry) -> str:
