@@ -369,7 +369,6 @@ class DownloadManager:
             if before is not None:
                 before.over.wait()
             self._fetch(job, entry)
-            job.state = replace(job.state, status="done", done_bytes=job.state.total_bytes, bytes_per_second=0.0)
             events().add(Event("download", entry.key, job.state.total_bytes, "disk"))
         except _Stop:
             job.state = replace(job.state, status="cancelled", bytes_per_second=0.0)
@@ -396,14 +395,16 @@ class DownloadManager:
                     job.progress(done)
                     self._bring(job, plan, file, blobs)
                 self._link(plan)
+                snapshot = cached_snapshot(entry.id, entry.weights.revision if entry.weights else None)
+                if snapshot is None or not model_files_complete(snapshot, entry):
+                    lacking = ", ".join(missing_files(snapshot, entry)) if snapshot else entry.id
+                    raise _Failure("incomplete", lacking)
+                # Before the next one in line begins, or a moment's look would see one too many running.
+                job.state = replace(job.state, status="done", done_bytes=job.state.total_bytes, bytes_per_second=0.0)
         except OSError as error:
             if error.errno in {28, 122}:  # ENOSPC, EDQUOT
                 raise _Failure("disk", space=self._space(plan, blobs)) from error
             raise
-        snapshot = cached_snapshot(entry.id, entry.weights.revision if entry.weights else None)
-        if snapshot is None or not model_files_complete(snapshot, entry):
-            lacking = ", ".join(missing_files(snapshot, entry)) if snapshot else entry.id
-            raise _Failure("incomplete", lacking)
 
     @contextmanager
     def _turn(self, job: _Job) -> Iterator[None]:

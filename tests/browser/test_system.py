@@ -73,6 +73,8 @@ def test_a_loaded_model_is_marked_on_the_curve_and_can_go(open_page: OpenPage) -
         page.get_by_role("radio", name="Modelos en memoria").or_(
             page.get_by_role("button", name="Modelos en memoria")
         ).first.click()
+        expect(page.get_by_role("button", name="Quitar de la memoria")).to_be_visible()
+        settle(page)
         page.get_by_role("button", name="Quitar de la memoria").click()
         expect(page.get_by_text("Ningún modelo está en memoria todavía")).to_be_visible()
 

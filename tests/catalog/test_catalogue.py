@@ -38,7 +38,7 @@ HEADS = {
     "fill-mask": {"MaskedLM", "PreTraining"},
     "next-sentence": {"NextSentencePrediction", "PreTraining"},
     "sentiment": {"SequenceClassification"},
-    "zero-shot": {"SequenceClassification"},
+    "zero-shot": {"SequenceClassification", None},  # by entailment, or by likeness of vectors
     "ner": {"TokenClassification"},
     "question-answering": {"QuestionAnswering"},
     "summarization": {"Seq2SeqLM"},

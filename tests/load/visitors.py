@@ -1,6 +1,7 @@
 """A visitor without a browser: opens a page over the WebSocket, as Streamlit's own page does, and reads what comes."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -56,4 +57,6 @@ def visits(address: str, page: str, queries: list[dict[str, str]], timeout: floa
     async def all_of_them() -> list[Any]:
         return await asyncio.gather(*(visit(address, page, timeout, **query) for query in queries))
 
-    return asyncio.run(all_of_them())
+    # In a thread of its own: a browser that another test drives keeps an event loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(all_of_them())).result()

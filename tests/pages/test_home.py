@@ -38,8 +38,9 @@ def test_home_in_both_languages(open_app: OpenApp, lang: str, words: tuple[str, 
 
 def test_three_examples_one_click_each(open_app: OpenApp) -> None:
     links = open_app(lang="es").get("page_link")
-    assert len(links) == 3
-    assert all("example=" in link.proto.query_string for link in links)
+    assert len(links) == 4
+    assert ["example=" in link.proto.query_string for link in links] == [True, True, True, False]
+    assert links[3].proto.page == "tasks"
 
 
 def test_with_a_card_its_readings_and_nvidia_smi_are_shown(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
