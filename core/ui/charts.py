@@ -213,7 +213,9 @@ def changes(
     """
     go = _graph_objects()
     deltas = [b - a for a, b in zip(before, after, strict=True)]
-    texts = [f"{'+' if delta >= 0 else '−'}{format_number(abs(delta), 2)}" for delta in deltas]
+    widest = max([abs(delta) for delta in deltas] or [0.0]) or 0.1
+    decimals = 2 if widest >= 0.1 else 3 if widest >= 0.01 else 4
+    texts = [f"{'+' if delta >= 0 else '−'}{format_number(abs(delta), decimals)}" for delta in deltas]
     figure = go.Figure(
         go.Bar(
             x=deltas,
@@ -225,7 +227,6 @@ def changes(
             marker={"pattern": {"shape": ["" if delta >= 0 else "/" for delta in deltas], "size": 6}},
         )
     )
-    widest = max([abs(delta) for delta in deltas] or [0.0]) or 0.1
     figure.update_layout(
         height=70 + 34 * len(names),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},

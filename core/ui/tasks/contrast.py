@@ -136,13 +136,14 @@ def _show_model(
     name, before, after = rows[0]
     change = after - before
     sign = "+" if change >= 0 else "−"
+    decimals = 2 if abs(change) >= 0.1 else 4
     st.markdown(
         plain(
             _("Lo que más cambia de A a B: «{name}», de {before} a {after} ({change}).").format(
                 name=name,
-                before=format_number(before, 2),
-                after=format_number(after, 2),
-                change=f"{sign}{format_number(abs(change), 2)}",
+                before=format_number(before, decimals),
+                after=format_number(after, decimals),
+                change=f"{sign}{format_number(abs(change), decimals)}",
             )
         )
     )
