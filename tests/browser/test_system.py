@@ -94,13 +94,15 @@ def test_a_download_from_the_button_to_the_badge(hub: Hub, open_page: OpenPage, 
         page = open_page(f"{address}/system?view=catalogue&task=text-generation&models=en")
         card = page.locator(".st-key-model_tinystories")
         card.get_by_role("button", name=re.compile("Bajar")).click()
-        bar = card.get_by_test_id("stProgress")
+        bar = card.get_by_test_id("stProgress").first
         expect(bar).to_contain_text("MiB/s")
-        card.get_by_role("button", name="Detener").click()
-        expect(card).to_contain_text("descarga detenida")
+        card.get_by_role("button", name="Detener").first.click()
+        # While the page is drawn anew, Streamlit keeps the card of the run before beside the new one.
+        expect(card.filter(has_text="descarga detenida").first).to_be_visible()
+        settle(page)
         hub.pause = 0.0
-        card.get_by_role("button", name=re.compile("Seguir")).click()
-        expect(card).to_contain_text("bajado del hub", timeout=30_000)
+        card.get_by_role("button", name=re.compile("Seguir")).first.click()
+        expect(card.filter(has_text="bajado del hub").first).to_be_visible(timeout=30_000)
         assert hub.served["model.safetensors"] < 1.5 * len(
             hub.repos["raincandy-u/TinyStories-656K"]["model.safetensors"]
         )
