@@ -211,14 +211,64 @@ def head_scores(model: str, data: Path | None) -> list[dict[str, object]]:
     return rows
 
 
-def _head(model: str) -> Callable[[Path, Path | None], str]:
-    return lambda data, hub: _table(head_scores(model, data))
+def encoder_scores(model: str, data: Path | None) -> list[dict[str, object]]:
+    """Masked pieces and next sentence on held-out text, where ``data`` is given; then the hand-written gaps.
+
+    Args:
+        model: the key of an encoder that ships with both of BERT's heads.
+        data: the folder with the text sets; their tokens are kept under ``.build/`` for the next time.
+    """
+    import torch
+    from tokenizers import Tokenizer
+
+    from core.catalog import entry
+    from core.runtime.device import CPU
+    from core.runtime.loading import load_bundle
+    from core.settings import Settings
+    from core.training import samples
+    from core.training.recipes import mini_beto
+
+    bundle = load_bundle(entry(model), Settings(device="cpu"), CPU)
+    rows: list[dict[str, object]] = []
+    if data is not None:
+        special = mini_beto.Special.of(Tokenizer.from_file(str(mini_beto.VOCABULARY / "tokenizer.json")))
+        texts = mini_beto.load_texts(data, "test", MODELS.parents[1] / ".build/text")
+        held = mini_beto.Batches(texts, special, mini_beto.ASKED)
+        found = mini_beto.evaluate(bundle.model, held, mini_beto.TEST_BATCHES, "cpu")
+        rows += [
+            {"Test set": "masked pieces", "top1": found.top1, "top5": found.top5, "n": found.pieces},
+            {"Test set": "next sentence", "accuracy": found.next_sentence, "n": found.pairs},
+        ]
+    gaps = samples.masked(entry(model).languages[0])
+    hits = {1: 0, 5: 0}
+    for word, text in gaps:
+        inputs = bundle.encode([text])
+        place = inputs["input_ids"][0].tolist().index(bundle.tokenizer.mask_token_id)
+        with torch.inference_mode():
+            best = bundle.model(**inputs).prediction_logits[0, place].topk(5).indices.tolist()
+        own = bundle.tokenizer.convert_tokens_to_ids(word)
+        for most in hits:
+            hits[most] += own in best[:most]
+    rows.append({"Test set": "hand-written", "top1": hits[1] / len(gaps), "top5": hits[5] / len(gaps), "n": len(gaps)})
+    return [
+        {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()} for row in rows
+    ]
 
 
-HEADS: Final = ("sentiment-en", "entities-en")
+def shipped_scores(model: str, data: Path | None) -> list[dict[str, object]]:
+    """Every score of a shipped model's card: the test sets, where ``data`` is given, then the hand-written sample."""
+    return encoder_scores(model, data) if model in ENCODERS else head_scores(model, data)
+
+
+def _scores(model: str) -> Callable[[Path, Path | None], str]:
+    return lambda data, hub: "\n\n".join(_table([row]) for row in shipped_scores(model, data))
+
+
+ENCODERS: Final = ("mini-beto",)
+SCORED: Final = (*ENCODERS, "sentiment-en", "entities-en")
 EVALUATIONS: Final[dict[str, Callable[[Path, Path | None], str]]] = {
     "wordpiece-es": evaluate_wordpiece,
-    **{model: _head(model) for model in HEADS},
+    **{model: _scores(model) for model in SCORED},
 }
 """Model → a function of the data folder and the hub folder (or None) that returns its tables as Markdown."""
 

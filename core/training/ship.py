@@ -9,19 +9,25 @@ import argparse
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from core.catalog import MODELS_FOLDER
-from core.training.evaluate import HEADS, head_scores
+from core.training.evaluate import SCORED, shipped_scores
 
-# What each kind of head is judged by.
-_METRICS: Final = {"sentiment": ("accuracy", "n"), "entities": ("f1", "sentences"), "questions": ("f1", "n")}
+# What a row of figures is judged by: the first of these that it has.
+_METRICS: Final = ("top1", "accuracy", "f1")
+
+
+def judged(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The one measure of a row that counts, and how many answers it rests on."""
+    metric = next(name for name in _METRICS if name in row)
+    return {"metric": metric, "score": row[metric], "n": row.get("n", row.get("sentences"))}
 
 
 def describe(model: str, data: Path | None) -> dict[str, Any]:
-    """Hashes of a shipped model's files and, for a head, its scores: test sets, and the hand-written sample.
+    """Hashes of a shipped model's files and its scores: test sets, and the hand-written sample.
 
     Args:
         model: its folder's name.
@@ -34,13 +40,10 @@ def describe(model: str, data: Path | None) -> dict[str, Any]:
         if file.name not in {"README.md", "scores.json"}
     }
     described: dict[str, Any] = {"files": files}
-    if model in HEADS:
-        metric, size = _METRICS[model.rpartition("-")[0]]
-        *rows, row = head_scores(model, data)
-        described["sample"] = {"metric": metric, "score": row[metric], "n": row[size]}
-        described["tests"] = [
-            {"name": test["Test set"], "metric": metric, "score": test[metric], "n": test[size]} for test in rows
-        ]
+    if model in SCORED:
+        *rows, row = shipped_scores(model, data)
+        described["sample"] = judged(row)
+        described["tests"] = [{"name": test["Test set"], **judged(test)} for test in rows]
         kept = folder / "scores.json"
         if data is None and kept.is_file():
             described["tests"] = json.loads(kept.read_text(encoding="utf-8")).get("tests", [])

@@ -92,7 +92,7 @@ def test_the_schedule_rises_and_falls() -> None:
 
 def test_tables_are_not_given_to_muon() -> None:
     model = torch.nn.ModuleDict({"wte": torch.nn.Embedding(5, 4), "body": torch.nn.Linear(4, 4)})
-    adam, muon = loop._optimizers(model, Schedule(steps=1, learning_rate=0.1, matrix_rate=0.2))
+    adam, muon = loop._optimizers(model, Schedule(steps=1, learning_rate=0.1, matrix_rate=0.2), "cpu")
     (inner,) = muon.param_groups[0]["params"]
     assert inner is model["body"].weight
     assert sum(len(group["params"]) for group in adam.param_groups) == 2

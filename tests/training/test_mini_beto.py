@@ -14,8 +14,8 @@ from core.training.recipes import mini_beto
 from core.training.recipes.corpora import Document
 from core.training.recipes.loop import train
 from core.training.recipes.mini_beto import (
+    ASKED_SHARE,
     IGNORED,
-    MASK_SHARE,
     SHARES,
     VOCABULARY,
     Batches,
@@ -31,6 +31,7 @@ from core.training.recipes.mini_beto import (
     read_text,
     schedule,
 )
+from tests.training.test_e5 import tiny_e5
 
 SPECIAL = Special(pad=0, start=2, stop=3, mask=4, size=31_000)
 STORIES = [
@@ -95,7 +96,7 @@ def test_the_80_10_10_rule_and_the_share() -> None:
     ids = np.full(20_000, 17, dtype=np.int64)
     masked, labels = mask_words(ids, np.ones(len(ids), np.bool_), np.ones(len(ids), np.bool_), SPECIAL, rng)
     asked = labels != IGNORED
-    assert asked.mean() == pytest.approx(MASK_SHARE, abs=0.001)
+    assert asked.mean() == pytest.approx(ASKED_SHARE, abs=0.001)
     assert (masked[asked] == SPECIAL.mask).mean() == pytest.approx(0.8, abs=0.03)
     assert (masked[asked] == 17).mean() == pytest.approx(0.1, abs=0.03)
 
@@ -129,6 +130,26 @@ def test_half_of_the_second_sentences_really_follow(text: Text) -> None:
         joined = plain[(plain != SPECIAL.start) & (plain != SPECIAL.stop)]
         windows = np.lib.stride_tricks.sliding_window_view(run, len(joined))
         assert (windows == joined).all(axis=1).any(), "A and B stand one after the other in the text"
+
+
+def test_the_share_of_masked_words_is_the_batches_own(text: Text) -> None:
+    options = Options(batch=32, length=64)
+    few, many = (Batches({"x": text}, SPECIAL, options, share)[0] for share in (0.1, 0.4))
+    assert (few.ids[:, 0] == many.ids[:, 0]).all()
+    shares = [(batch.labels != IGNORED).sum() / batch.attention.sum() for batch in (few, many)]
+    assert shares[0] < 0.2 < 0.3 < shares[1]
+
+
+def test_the_body_begins_with_e5s_lower_layers_and_words(tokenizer: Tokenizer) -> None:
+    packed = tiny_e5()
+    model = build_model(tokenizer, layers=1, packed=packed)
+    own = model.bert.encoder.layer[0].attention.self.query.weight
+    assert np.array_equal(own.detach().numpy(), packed.tensors["encoder.layer.0.attention.self.query.weight"])
+    assert model.config.num_hidden_layers == 1
+    words = model.bert.embeddings.word_embeddings.weight
+    mask = packed.tensors["embeddings.word_embeddings.weight"][-1]
+    assert np.array_equal(words[SPECIAL.mask].detach().numpy(), mask)
+    assert model.cls.predictions.decoder.weight is words
 
 
 def test_the_body_begins_with_minilms_weights(tokenizer: Tokenizer) -> None:

@@ -1,4 +1,4 @@
-"""The loop that all recipes share: bf16 autocast, warm-up and cosine, checkpoints, exact resumption.
+"""The loop that all recipes share: bf16 autocast where it is fast, warm-up and cosine, checkpoints, exact resumption.
 
 ``OUT/checkpoint.pt`` is written every ten minutes and at the end; ``OUT/log.jsonl`` has a line for each
 report. Batch ``i`` depends on the seed and on ``i`` alone, so a run that was cut goes on exactly where its
@@ -67,11 +67,25 @@ class Batches(Protocol):
 Losses = Callable[["torch.nn.Module", Mapping[str, "torch.Tensor"]], Mapping[str, "torch.Tensor"]]
 
 
-def autocast(device: str) -> "contextlib.AbstractContextManager[Any]":
-    """bf16, which this kind of CPU trains 2.5 times as fast in."""
+def multiplies_bf16(device: str) -> bool:
+    """Whether ``device`` computes in bf16 by itself.
+
+    A processor that does trains 2.5 times as fast in it as in single precision; one that does not, as those
+    that only have AVX2, emulates it more than ten times as slowly.
+    """
     import torch
 
-    return torch.autocast(device.split(":")[0], dtype=torch.bfloat16)
+    if not device.startswith("cpu"):
+        return True
+    able: Mapping[str, Any] = torch.cpu.get_capabilities()
+    return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def autocast(device: str) -> "contextlib.AbstractContextManager[Any]":
+    """bf16 where ``device`` computes in it, single precision elsewhere."""
+    import torch
+
+    return torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=multiplies_bf16(device))
 
 
 def tensors(arrays: Arrays, device: str) -> dict[str, "torch.Tensor"]:
@@ -101,8 +115,10 @@ def save_checkpoint(file: Path, state: Mapping[str, Any]) -> None:
     partial.replace(file)
 
 
-def _optimizers(model: "torch.nn.Module", schedule: Schedule) -> list["torch.optim.Optimizer"]:
+def _optimizers(model: "torch.nn.Module", schedule: Schedule, device: str) -> list["torch.optim.Optimizer"]:
     import torch
+
+    from core.training.recipes.muon import SinglePrecisionMuon
 
     learning = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
 
@@ -124,6 +140,8 @@ def _optimizers(model: "torch.nn.Module", schedule: Schedule) -> list["torch.opt
             torch.optim.Muon(
                 inner, lr=schedule.matrix_rate, weight_decay=schedule.weight_decay, adjust_lr_fn="match_rms_adamw"
             )
+            if multiplies_bf16(device)
+            else SinglePrecisionMuon(inner, schedule.matrix_rate, schedule.weight_decay)
         )
     for optimizer in found:
         for group in optimizer.param_groups:
@@ -174,7 +192,7 @@ def train(
     own = {**asdict(schedule), **(options or {}), "steps": 0}
     torch.manual_seed(schedule.seed)
     model.to(device).train()
-    optimizers = _optimizers(model, schedule)
+    optimizers = _optimizers(model, schedule, device)
     file = out / "checkpoint.pt"
     step = 0
     if file.is_file():

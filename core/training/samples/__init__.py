@@ -41,3 +41,9 @@ def entities(language: str) -> list[Tagged]:
 def questions(language: str) -> list[Question]:
     """Questions on short texts."""
     return list(squad(_FOLDER / f"questions-{language}.jsonl"))
+
+
+def masked(language: str) -> list[tuple[str, str]]:
+    """Gaps that the rest of their sentence leaves little choice for: the word, and the text with ``[MASK]``."""
+    pairs = (line.split("\t") for line in _lines(f"masked-{language}.tsv"))
+    return [(word, text) for word, text in pairs]
