@@ -54,7 +54,7 @@ def test_every_label_has_its_probability() -> None:
 
 def test_occlusion_on_a_hand_worked_case() -> None:
     text = "good but bad"
-    (result,) = classification.TASK.run(counting(), [ClassificationRequest(text, explain=True)])
+    (result,) = classification.TASK.run(counting(), [ClassificationRequest(text, explain=("occlusion",))])
     whole = sigmoid(1)
     weights = {push.text: push.weight for push in result.pushes}
     assert weights == {
@@ -67,7 +67,7 @@ def test_occlusion_on_a_hand_worked_case() -> None:
 
 def test_a_long_text_takes_no_more_passes() -> None:
     text = "word " * 400 + "good"
-    (result,) = classification.TASK.run(counting(), [ClassificationRequest(text, explain=True)])
+    (result,) = classification.TASK.run(counting(), [ClassificationRequest(text, explain=("occlusion",))])
     assert len(result.pushes) <= classification.MAX_PASSES
     assert max(result.pushes, key=lambda push: push.weight).text.endswith("good")
     assert result.pushes[0].start == 0 and result.pushes[-1].end == len(text)
