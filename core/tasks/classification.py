@@ -132,7 +132,8 @@ class Classification:
         found = []
         for request, row, length in zip(requests, rows, lengths, strict=True):
             pushes = self._occlude(bundle, request.text, row, clock) if "occlusion" in request.explain else ()
-            gradients, check = (), None
+            gradients: tuple[Push, ...] = ()
+            check: Completeness | None = None
             if "gradients" in request.explain:
                 with clock.part("model"):
                     gradients, check = self._gradients(bundle, request.text, row)

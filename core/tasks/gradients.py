@@ -73,7 +73,8 @@ def integrated(
     line = end - start  # (tokens, width)
     total = torch.zeros_like(line)
     places = torch.tensor(midpoints(steps), dtype=line.dtype, device=line.device)
-    for part in places.split(max(1, at_once)):
+    for at in range(0, steps, max(1, at_once)):
+        part = places[at : at + max(1, at_once)]
         points = start + part[:, None, None] * line  # (n, tokens, width)
         total += gradient(points).sum(0)
     return (line * total / steps).sum(-1)

@@ -370,6 +370,31 @@ def counts(names: Sequence[str], values: Sequence[int]) -> tuple["go.Figure", st
     return figure, "; ".join(f"{name}: {format_number(value)}" for name, value in zip(names, values, strict=True))
 
 
+def histogram(values: Sequence[float], title: str) -> tuple["go.Figure", str]:
+    """How many values fall into each of up to twenty equal parts of their range.
+
+    Args:
+        values: at least one.
+        title: what they are.
+    """
+    go = _graph_objects()
+    figure = go.Figure(go.Histogram(x=list(values), nbinsx=20, marker={"line": {"width": 1}}))
+    figure.update_layout(
+        height=300,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        font={"size": 15},
+        xaxis={"title": title, "automargin": True},
+        yaxis={"title": _("filas"), "automargin": True},
+    )
+    alt = _("{title}: de {low} a {high}, la mitad por debajo de {middle}").format(
+        title=title,
+        low=format_number(min(values), 2),
+        high=format_number(max(values), 2),
+        middle=format_number(sorted(values)[len(values) // 2], 2),
+    )
+    return figure, alt
+
+
 def two_shares(
     names: Sequence[str], first: Sequence[float], second: Sequence[float], titles: tuple[str, str]
 ) -> tuple["go.Figure", str]:

@@ -133,6 +133,9 @@ def _show_model(
 ) -> None:
     reader = get_language()
     st.markdown("### " + plain(item.name(reader)))
+    if not rows:
+        st.info(_("El modelo no encontró nada que comparar en ninguno de los dos textos."), icon=":material/info:")
+        return
     name, before, after = rows[0]
     change = after - before
     sign = "+" if change >= 0 else "−"

@@ -14,7 +14,7 @@ from core.ui.messages import plain
 from core.ui.share import Download
 from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
-from core.ui.tasks.view import Form, Language, Shown, TaskView, text_field
+from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, text_field
 
 
 def _task() -> Task[NextSentenceRequest, NextSentenceResult]:
@@ -25,9 +25,14 @@ def _task() -> Task[NextSentenceRequest, NextSentenceResult]:
 
 def _form(form: Form) -> NextSentenceRequest:
     left, right = st.columns(2)
-    first = left.text_area(_("Frase A"), key=form.key("text"), height=100, persist_state="session")
+    with left:
+        _options(form)
     second = right.text_area(_("Frase B"), key=form.key("second"), height=100, persist_state="session")
-    return NextSentenceRequest(first or "", second or "")
+    return NextSentenceRequest(str(form["text"]), second or "")
+
+
+def _options(form: Form) -> None:
+    st.text_area(_("Frase A"), key=form.key("text"), height=100, persist_state="session")
 
 
 def _show(shown: Shown) -> None:
@@ -93,4 +98,11 @@ VIEW = TaskView(
     files=_files,
     marks=("next-sentence-prediction", "special-tokens", "cls-pooling"),
     button=lambda: _("Comprobar"),
+    # The two texts are two second sentences after one first.
+    contrast=Contrast(
+        make=lambda text, form: NextSentenceRequest(str(form["text"]), text),
+        values=lambda result: {_("sigue"): result.follows, _("es otra cualquiera"): 1 - result.follows},
+        unit=lambda: _("probabilidad"),
+    ),
+    options=_options,
 )

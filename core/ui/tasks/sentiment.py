@@ -113,18 +113,20 @@ def _show(shown: Shown) -> None:
 def _weights(shown: Shown, pushes: tuple[Push, ...], name: str) -> None:
     label = label_name(shown.result.labels[0].name)
     largest = max(abs(push.weight) for push in pushes) or 1.0
-    told = {
-        # With the word hidden the label changes by minus its weight.
-        "occlusion": lambda push: _("sin «{word}», «{label}» {change}").format(
-            word=push.text, label=label, change=_points(-push.weight)
-        ),
-        "gradients": lambda push: _("«{word}» aporta {change} puntos a «{label}»").format(
-            word=push.text, label=label, change=_signed(push.weight)
-        ),
-    }[name]
-    marks = [Mark(push.start, push.end, weight=push.weight / largest, title=told(push)) for push in pushes]
+    marks = [
+        Mark(push.start, push.end, weight=push.weight / largest, title=_told(push, label, name)) for push in pushes
+    ]
     legend = ((1.0, _("empuja hacia «{label}»").format(label=label)), (-1.0, _("empuja en contra")))
     marked_text(shown.request.text, marks, legend=legend, key=f"{shown.key}_{name}")
+
+
+def _told(push: Push, label: str, name: str) -> str:
+    if name == "gradients":
+        return _("«{word}» aporta {change} puntos a «{label}»").format(
+            word=push.text, label=label, change=_signed(push.weight)
+        )
+    # With the word hidden the label changes by minus its weight.
+    return _("sin «{word}», «{label}» {change}").format(word=push.text, label=label, change=_points(-push.weight))
 
 
 def _completeness(result: ClassificationResult) -> None:
@@ -210,7 +212,7 @@ def _batch(form: Form) -> "BatchSpec":
         make=lambda text: ClassificationRequest(text),
         columns=_columns,
         plot="labels",
-        label_column=_("etiqueta"),
+        column=_("etiqueta"),
     )
 
 
