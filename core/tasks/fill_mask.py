@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MASK: Final = "[MASK]"
 MAX_MASKS: Final = 20
+# How vocabularies of causal models write the space in front of a word.
+SPACES: Final = ("Ġ", "▁")
 MAX_PIECES: Final = 4
 # How people write the gap: BERT's way, RoBERTa's, or three underscores.
 _GAPS: Final = re.compile(r"\[\s*MASK\s*\]|<mask>|_{3,}", re.IGNORECASE)
@@ -179,7 +181,11 @@ def _from_the_left(bundle: ModelBundle, request: FillMaskRequest) -> FillMaskRes
                 for chance, piece in zip(best.values.tolist(), best.indices.tolist(), strict=True)
             ]
             gaps.append(Gap(start, end, tuple(candidates), entropy_bits(chances)))
-        before += candidates[0].text
+        # A token without the sign for a space goes on with the word before it.
+        if candidates[0].pieces[0].startswith(SPACES):
+            before = f"{before.rstrip()} {candidates[0].text}"
+        else:
+            before = before.rstrip() + candidates[0].text
     return FillMaskResult(tuple(gaps), tokens, True, clock.timing())
 
 

@@ -180,8 +180,9 @@ def shares(names: Sequence[str], values: Sequence[float], *, fit: bool = False) 
     figure = go.Figure(
         go.Bar(
             x=[100 * value for value in values],
-            # A space keeps plotly from taking names like "2021" for numbers.
-            y=[escaped(name) + " " for name in names],
+            # A space keeps plotly from taking names like "2021" for numbers, and more of them keep two bars of one
+            # name from being drawn on top of each other.
+            y=[escaped(name) + " " * (1 + list(names[:place]).count(name)) for place, name in enumerate(names)],
             orientation="h",
             text=[format_percent(value) for value in values],
             textposition="auto",
@@ -222,7 +223,8 @@ def changes(
             y=[escaped(name) + " " for name in names],
             orientation="h",
             text=texts,
-            textposition="auto",
+            # Inside, hatching would cross the figures.
+            textposition="outside",
             textfont={"size": 15},
             marker={"pattern": {"shape": ["" if delta >= 0 else "/" for delta in deltas], "size": 6}},
         )
@@ -232,7 +234,7 @@ def changes(
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
         font={"size": 15},
         xaxis={
-            "range": [-1.2 * widest, 1.2 * widest],
+            "range": [-1.4 * widest, 1.4 * widest],
             "title": _("{unit}: B menos A").format(unit=unit),
             "zeroline": True,
             "automargin": True,
@@ -265,7 +267,10 @@ def cosines(sentences: Sequence[str], matrix: Sequence[Sequence[float]]) -> tupl
             zmin=min(0.0, *(min(row) for row in matrix)),
             zmax=1,
             colorscale="Cividis",
-            text=[[format_number(value, 2) for value in row] for row in matrix] if count <= 12 else None,
+            # Adding zero turns "−0" into "0".
+            text=[[format_number(round(value, 2) + 0.0, 2) for value in row] for row in matrix]
+            if count <= 12
+            else None,
             texttemplate="%{text}" if count <= 12 else None,
             textfont={"size": 14},
             hovertemplate="%{y} · %{x}: %{z:.2f}<extra></extra>",
@@ -416,7 +421,8 @@ def two_shares(
                 name=title,
                 orientation="h",
                 text=[format_percent(value) for value in values],
-                textposition="auto",
+                textposition="outside",
+                cliponaxis=False,
                 marker={"pattern": {"shape": pattern, "size": 6}},
             )
             for values, title, pattern in zip((first, second), titles, ("", "/"), strict=True)

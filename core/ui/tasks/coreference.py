@@ -114,8 +114,8 @@ def _show(shown: Shown) -> None:
     st.caption(
         _(
             "Sustitución: cada candidato se pone en el lugar del pronombre y se mide cuánto lo espera ahí un modelo "
-            "que solo aprendió a rellenar huecos. No se entrenó para esto, y sus prejuicios se notan: cambia los "
-            "oficios y los nombres."
+            "que solo aprendió a rellenar huecos. El pronombre desaparece al cambiarlo: que diga «él» o «ella» no "
+            "influye, solo el sentido. No se entrenó para esto, y sus prejuicios se notan: cambia los oficios."
         )
     )
 

@@ -226,9 +226,10 @@ VIEW = TaskView(
     button=lambda: _("Buscar entidades"),
     batch=_batch,
     options=_options,
+    # In small letters, so that a name with and without capitals is one name.
     contrast=Contrast(
         make=lambda text, form: EntitiesRequest(text, form["strategy"]),
-        values=lambda result: {f"{e.text} ({kind_name(e.kind)})": e.score for e in result.entities},
+        values=lambda result: {f"{e.text.lower()} ({kind_name(e.kind)})": e.score for e in result.entities},
         unit=lambda: _("probabilidad"),
     ),
 )

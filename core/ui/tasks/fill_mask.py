@@ -8,7 +8,7 @@ from core.catalog import ModelEntry
 from core.i18n import format_number
 from core.i18n import gettext as _
 from core.runtime.task import Task
-from core.tasks.fill_mask import FillMaskRequest, FillMaskResult, Gap, gaps_of
+from core.tasks.fill_mask import SPACES, Candidate, FillMaskRequest, FillMaskResult, Gap, gaps_of
 from core.ui import charts
 from core.ui.marked import Mark, marked_text
 from core.ui.messages import plain
@@ -63,6 +63,11 @@ def filled(text: str, gaps: tuple[Gap, ...]) -> tuple[str, list[Mark]]:
     return "".join(parts), marks
 
 
+def _name(candidate: Candidate, *, spaced: bool) -> str:
+    """A candidate's text; for causal models with their space, for "se" may go on with a word and "␣se" begin one."""
+    return "␣" + candidate.text if spaced and candidate.pieces[0].startswith(SPACES) else candidate.text
+
+
 def _show(shown: Shown) -> None:
     result: FillMaskResult = shown.result
     whole, marks = filled(shown.request.text, result.gaps)
@@ -75,7 +80,7 @@ def _show(shown: Shown) -> None:
         st.caption(
             _(
                 "Modelo causal (GPT): solo lee lo que va **antes** del hueco y dice qué token seguiría. Un modelo de "
-                "palabra oculta (BERT) lee los **dos** lados: compáralos con un hueco al principio de la frase."
+                "palabra oculta (BERT) lee los **dos** lados: compáralos con un hueco cerca del principio."
             )
         )
     for number, gap in enumerate(result.gaps, 1):
@@ -83,7 +88,7 @@ def _show(shown: Shown) -> None:
         title = _("Hueco {n}: «{word}»").format(n=number, word=best.text) if len(result.gaps) > 1 else f"«{best.text}»"
         st.markdown("### " + plain(title))
         figure, alt = charts.shares(
-            [candidate.text for candidate in gap.candidates],
+            [_name(candidate, spaced=result.left_only) for candidate in gap.candidates],
             [candidate.probability for candidate in gap.candidates],
             fit=True,
         )
@@ -135,9 +140,10 @@ def _causal_code(request: FillMaskRequest, item: ModelEntry) -> str:
         "    with torch.inference_mode():\n"
         f"        best = model(**inputs).logits[0, -1].softmax(-1).topk({request.top})\n"
         "    words = [tokenizer.decode([int(piece)]).strip() for piece in best.indices]\n"
+        "    first = tokenizer.convert_ids_to_tokens(int(best.indices[0]))\n"
         "    for word, probability in zip(words, best.values):\n"
         '        print(f"{word}: {probability:.4f}")\n'
-        "    before += words[0]\n"
+        f'    before = before.rstrip() + (" " if first.startswith({SPACES}) else "") + words[0]\n'
     )
 
 

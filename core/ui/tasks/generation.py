@@ -140,7 +140,8 @@ _ABREAST: Final = 3
 def strategy_name(request: GenerationRequest) -> str:
     """How a text's tokens are chosen, with the figure that matters."""
     if request.strategy == "greedy":
-        return _(STRATEGIES["greedy"])
+        likeliest = STRATEGIES["greedy"]
+        return _(likeliest)
     if request.strategy == "beam":
         return _("búsqueda en haz de {n}").format(n=request.beams)
     parts = []
