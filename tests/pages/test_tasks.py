@@ -229,11 +229,13 @@ def test_integrated_gradients_show_that_they_add_up(open_app: OpenApp) -> None:
     assert not app.error
 
 
-def test_several_labels_need_a_model_of_entailment(
-    open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = open_app("tasks", lang="es", task="zero-shot", tl="en")
+def test_several_labels_need_a_model_of_entailment(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="zero-shot", tl="en", several="1")
     assert app.toggle[0].disabled
+    assert "no implicación" in texts(app)
+
+
+def test_several_labels_each_on_its_own(open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {0: "contradiction", 1: "neutral", 2: "entailment"}
     folder = write_model(tmp_path / entry("selectra-nli").id, "SequenceClassification", id2label=labels)
     (folder / "special_tokens_map.json").write_text("{}", encoding="utf-8")

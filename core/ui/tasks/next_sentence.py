@@ -85,9 +85,9 @@ def _exam(shown: Shown) -> None:
                 chances = [answer(_task(), request, shown.entry.key).result.follows for request in requests]
             kinds = {"true": _("de verdad"), "random": _("al azar"), "reversed": _("al revés")}
             rows = [
-                (kinds[pair.kind], pair.first, pair.second, chance) for pair, chance in zip(pairs, chances, strict=True)
+                (kinds[pair.kind], chance, pair.first, pair.second) for pair, chance in zip(pairs, chances, strict=True)
             ]
-            groups = {name: [row[3] for row in rows if row[0] == name] for name in kinds.values()}
+            groups = {name: [row[1] for row in rows if row[0] == name] for name in kinds.values()}
             st.markdown("**" + _("Probabilidad media de que B siga a A") + "**")
             figure, alt = charts.shares(list(groups), [sum(group) / len(group) for group in groups.values()])
             st.plotly_chart(figure, key=f"{shown.key}_exam_plot", alt=alt, config={"displayModeBar": False})
@@ -98,9 +98,9 @@ def _exam(shown: Shown) -> None:
                 for name, group in groups.items()
             )
             st.caption(plain(said))
-            columns = [_("pareja"), "A", "B", _("sigue")]
-            column = st.column_config.ProgressColumn(columns[3], min_value=0, max_value=1, format="percent")
-            st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, column_config={columns[3]: column})
+            columns = [_("pareja"), _("sigue"), "A", "B"]
+            column = st.column_config.ProgressColumn(columns[1], min_value=0, max_value=1, format="percent")
+            st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, column_config={columns[1]: column})
 
 
 def _code(request: NextSentenceRequest, item: ModelEntry) -> str:
