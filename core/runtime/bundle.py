@@ -54,7 +54,7 @@ class ModelBundle:
         texts: Sequence[str],
         pairs: Sequence[str] | None = None,
         *,
-        truncate: bool = False,
+        truncate: bool | str = False,
         **options: Any,
     ) -> "BatchEncoding":
         """Tokenizes a batch, padded to its longest, as tensors on the CPU.
@@ -62,7 +62,8 @@ class ModelBundle:
         Args:
             texts: the texts.
             pairs: the second texts, for models that read pairs.
-            truncate: cut what exceeds the model's window, instead of refusing it.
+            truncate: cut what exceeds the model's window, instead of refusing it; ``"only_first"`` and
+                ``"only_second"`` say of which text of a pair.
             options: more options of the tokenizer's call, such as ``return_offsets_mapping=True``.
 
         Returns:

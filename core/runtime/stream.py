@@ -31,13 +31,18 @@ class Stream(Generic[Item]):
         self._stop = threading.Event()
         self._seen = time.monotonic()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the reader said stop, or is gone; for work that hands nothing on until its end."""
+        return self._stop.is_set() or time.monotonic() - self._seen > self._abandoned_s
+
     def put(self, item: Item) -> None:
         """Hands an item on.
 
         Raises:
             Stopped: the reader said so, or is gone.
         """
-        if self._stop.is_set() or time.monotonic() - self._seen > self._abandoned_s:
+        if self.stopped:
             raise Stopped
         with self._lock:
             self._items.append(item)

@@ -1,31 +1,34 @@
 """Text classification, such as sentiment: the probability of every label, and which words pushed it.
 
-``explain`` uses occlusion (Zeiler & Fergus 2014; Li et al. 2016): each word is hidden behind [MASK] in turn, and
-its weight is how much the winning label's probability falls. It is slow (a pass a word) and easy to believe: it
-says what the model's answer depends on, not why it is right.
+Two ways to weigh the words, which need not agree. Occlusion (Zeiler & Fergus 2014; Li et al. 2016) hides each word
+behind [MASK] in turn; its weight is how much the winning label's probability falls. Integrated gradients
+(Sundararajan et al. 2017; ``core.tasks.gradients``) share out what the label gained from a text with all words
+masked. Both say what the model's answer depends on, not why it is right.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from core.runtime.bundle import ModelBundle
 from core.tasks.common import Clock, Timing, require_text
+from core.tasks.gradients import Completeness, label_gradients
 
 if TYPE_CHECKING:
     import torch
 
 # More words than this are hidden in groups, so that a long text takes no longer.
 MAX_PASSES: Final = 64
+Method = Literal["occlusion", "gradients"]
 _AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class ClassificationRequest:
-    """A text, and whether to weigh its words."""
+    """A text, and the ways in which its words shall be weighed."""
 
     text: str
-    explain: bool = False
+    explain: tuple[Method, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A stretch of the text (code points) and how much the winning label loses when it is hidden."""
+    """A stretch of the text (code points) and what the winning label owes to it, in probability."""
 
     text: str
     start: int
@@ -52,7 +55,9 @@ class ClassificationResult:
 
     Attributes:
         labels: the likeliest first.
-        pushes: the words' weights, in order; empty if they weren't asked for.
+        pushes: the words' weights by occlusion, in order; empty if they weren't asked for.
+        gradients: the same by integrated gradients.
+        completeness: their check; ``None`` if they weren't asked for.
         tokens: how many the model read, special ones included.
         read: code points up to which it read; what follows did not fit into its window.
         timing: where the batch's time went.
@@ -60,6 +65,8 @@ class ClassificationResult:
 
     labels: tuple[Label, ...]
     pushes: tuple[Push, ...]
+    gradients: tuple[Push, ...]
+    completeness: Completeness | None
     tokens: int
     read: int
     timing: Timing
@@ -124,17 +131,22 @@ class Classification:
         names: Any = bundle.model.config.id2label
         found = []
         for request, row, length in zip(requests, rows, lengths, strict=True):
-            pushes = self._explain(bundle, request.text, row, clock) if request.explain else ()
+            pushes = self._occlude(bundle, request.text, row, clock) if "occlusion" in request.explain else ()
+            gradients: tuple[Push, ...] = ()
+            check: Completeness | None = None
+            if "gradients" in request.explain:
+                with clock.part("model"):
+                    gradients, check = self._gradients(bundle, request.text, row)
             ranked = sorted(enumerate(row.tolist()), key=lambda pair: -pair[1])
             labels = tuple(Label(str(names[index]), chance) for index, chance in ranked)
             window = bundle.entry.window
             spans = _words(bundle, request.text) if length > window else []
             read = spans[-1][1] if spans else len(request.text)
-            found.append((labels, pushes, min(length, window), read))
+            found.append((labels, pushes, gradients, check, min(length, window), read))
         timing = clock.timing()
         return [ClassificationResult(*parts, timing) for parts in found]
 
-    def _explain(self, bundle: ModelBundle, text: str, row: "torch.Tensor", clock: Clock) -> tuple[Push, ...]:
+    def _occlude(self, bundle: ModelBundle, text: str, row: "torch.Tensor", clock: Clock) -> tuple[Push, ...]:
         groups = _groups(_words(bundle, text))
         mask = str(bundle.tokenizer.mask_token)
         hidden = probabilities(bundle, [f"{text[:start]} {mask} {text[end:]}" for start, end in groups], clock)
@@ -143,6 +155,18 @@ class Classification:
             Push(text[start:end], start, end, float(row[winner] - without[winner]))
             for (start, end), without in zip(groups, hidden, strict=True)
         )
+
+    def _gradients(self, bundle: ModelBundle, text: str, row: "torch.Tensor") -> tuple[tuple[Push, ...], Completeness]:
+        spans, values, check = label_gradients(bundle, text, int(row.argmax()))
+        words = _words(bundle, text)
+        sums = [0.0] * len(words)
+        at = 0
+        for (start, _end), value in zip(spans, values, strict=True):
+            while at + 1 < len(words) and words[at + 1][0] <= start:
+                at += 1
+            sums[at] += value
+        pushes = (Push(text[low:high], low, high, total) for (low, high), total in zip(words, sums, strict=True))
+        return tuple(pushes), check
 
 
 TASK: Final = Classification()

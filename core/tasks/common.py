@@ -4,11 +4,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from core.errors import InputInvalid, InputTooLong
 from core.i18n import format_number
 from core.i18n import gettext as _
+
+if TYPE_CHECKING:
+    import torch
 
 # Longest text that a form takes, in characters.
 MAX_CHARACTERS: Final = 50_000
@@ -51,6 +54,11 @@ class Token:
     start: int
     end: int
     special: bool
+
+
+def entropy_bits(chances: "torch.Tensor") -> float:
+    """Shannon's entropy of probabilities ``(n,)``, in bits."""
+    return float(-(chances * chances.clamp_min(1e-12).log2()).sum())
 
 
 def require_text(text: str, limit: int = MAX_CHARACTERS) -> str:

@@ -8,16 +8,13 @@ et al. 2019). No head is trained for it, so it shows what a model learned from f
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from core.errors import InputInvalid, InputTooLong
 from core.i18n import format_number
 from core.i18n import gettext as _
 from core.runtime.bundle import ModelBundle
 from core.tasks.common import Clock, Timing, require_text
-
-if TYPE_CHECKING:
-    pass
 
 Language = Literal["es", "en"]
 MAX_CANDIDATES: Final = 12
@@ -48,6 +45,8 @@ _SMALL_EN: Final = (
 )
 _SMALL: Final[dict[Language, frozenset[str]]] = {"es": frozenset(_SMALL_ES.split()), "en": frozenset(_SMALL_EN.split())}
 _LONGEST_PHRASE: Final = 2
+# Spanish prepositions that have swallowed the article "el".
+_CONTRACTED: Final = ("al", "del")
 
 Span = tuple[int, int]
 
@@ -116,7 +115,8 @@ def find_mentions(text: str, language: Language) -> list[Span]:
         word = words[index]
         low = word[0].lower()
         stop = index + 1
-        if low in determiners:
+        contracted = language == "es" and low in _CONTRACTED
+        if low in determiners or contracted:
             while (
                 stop < len(words)
                 and stop - index <= _LONGEST_PHRASE
@@ -130,7 +130,9 @@ def find_mentions(text: str, language: Language) -> list[Span]:
                 keep += 1
             stop = min(stop, keep)
             if stop > index + 1:
-                found.append((word.start(), words[stop - 1].end()))
+                # "al modelo": the mention is the noun, whose article ``substituted`` puts back.
+                begin = words[index + 1].start() if contracted else word.start()
+                found.append((begin, words[stop - 1].end()))
         elif word[0][0].isupper() and low not in small and low not in PRONOUNS[language]:
             while stop < len(words) and words[stop][0][0].isupper() and text[words[stop - 1].end()] == " ":
                 stop += 1
@@ -143,6 +145,8 @@ def substituted(request: CoreferenceRequest, candidate: Span) -> tuple[str, Span
     """The text with the candidate in the pronoun's place, and where it stands there."""
     start, end = request.pronoun
     words = request.text[candidate[0] : candidate[1]]
+    if request.language == "es" and re.search(rf"\b(?:{'|'.join(_CONTRACTED)})\s+$", request.text[: candidate[0]]):
+        words = f"el {words}"
     head, _space, rest = words.partition(" ")
     # At the beginning of a sentence a candidate gets its capital, elsewhere its article loses it.
     before = request.text[:start].rstrip()

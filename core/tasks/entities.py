@@ -1,8 +1,9 @@
 """Named entities: spans of people, places, organizations and others, put together from the tags of pieces.
 
 A model tags pieces; people want words and spans. ``strategy`` says how a word gets one tag out of its pieces:
-``first`` takes its first piece's, ``average`` the mean of their probabilities, ``max`` the surest piece's. Tags
-of neighbouring words with the same kind then make one entity (IOB2; Ramshaw & Marcus 1995).
+``first`` takes its first piece's, ``average`` the mean of their probabilities, ``max`` the surest piece's;
+``simple`` lets each piece keep its own, so that a word may fall apart. Tags of neighbours with the same kind then
+make one entity (IOB2; Ramshaw & Marcus 1995).
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from core.tasks.common import Clock, Timing, require_text
 if TYPE_CHECKING:
     import torch
 
-Strategy = Literal["first", "average", "max"]
+Strategy = Literal["first", "average", "max", "simple"]
 STRIDE: Final = 64
 _AT_ONCE: Final = 16
 
@@ -53,7 +54,7 @@ class TaggedPiece:
 
 @dataclass(frozen=True, slots=True)
 class TaggedWord:
-    """A word, where it stands, and the tag that the strategy gave it."""
+    """A word (a piece, for ``simple``), where it stands, and the tag that the strategy gave it."""
 
     text: str
     start: int
@@ -184,7 +185,8 @@ def _decode(
     groups: list[list[_Piece]] = []
     for piece in pieces:
         # A word that a window cut in two has different spans in both: what touches belongs together.
-        if groups and piece.word[0] < groups[-1][-1].end and piece.start >= groups[-1][-1].end:
+        whole = request.strategy != "simple"
+        if whole and groups and piece.word[0] < groups[-1][-1].end and piece.start >= groups[-1][-1].end:
             groups[-1].append(piece)
         else:
             groups.append([piece])

@@ -4,6 +4,9 @@ A gap is written ``[MASK]``. Each gap is answered on its own, the others staying
 With ``pieces`` above one, words that the vocabulary holds in several pieces are sought, too: one gap is opened
 to so many masks and filled from left to right, keeping the best few at each step; a word's score is the
 geometric mean of its pieces' probabilities, so that short and long words can stand in one list.
+
+A causal model, such as GPT, can answer, too, but by other rules: it reads what stands before the gap and nothing
+of what follows, and says which token would come next.
 """
 
 import math
@@ -16,13 +19,16 @@ from core.errors import InputInvalid, InputTooLong
 from core.i18n import format_number
 from core.i18n import gettext as _
 from core.runtime.bundle import ModelBundle
-from core.tasks.common import Clock, Timing, require_text
+from core.tasks.common import Clock, Timing, entropy_bits, require_text
+from core.tasks.generation import next_token
 
 if TYPE_CHECKING:
     import torch
 
 MASK: Final = "[MASK]"
 MAX_MASKS: Final = 20
+# How vocabularies of causal models write the space in front of a word.
+SPACES: Final = ("Ġ", "▁")
 MAX_PIECES: Final = 4
 # How people write the gap: BERT's way, RoBERTa's, or three underscores.
 _GAPS: Final = re.compile(r"\[\s*MASK\s*\]|<mask>|_{3,}", re.IGNORECASE)
@@ -64,10 +70,18 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class FillMaskResult:
-    """The gaps, the number of tokens of the text, and the time."""
+    """What stands in the gaps.
+
+    Attributes:
+        gaps: in order.
+        tokens: how many tokens the model read.
+        left_only: a causal model answered: of each gap it saw only what stands before it.
+        timing: where the batch's time went.
+    """
 
     gaps: tuple[Gap, ...]
     tokens: int
+    left_only: bool
     timing: Timing
 
 
@@ -107,9 +121,11 @@ class FillMask:
         """Fills the gaps of each text.
 
         Raises:
-            InputInvalid: an empty text, or one without a gap.
+            InputInvalid: an empty text, one without a gap or, for a causal model, one that begins with it.
             InputTooLong: too many gaps, or more tokens than the model reads.
         """
+        if bundle.tokenizer.mask_token_id is None:
+            return [_from_the_left(bundle, request) for request in requests]
         clock = Clock()
         mask = str(bundle.tokenizer.mask_token)
         with clock.part("tokenize"):
@@ -131,7 +147,7 @@ class FillMask:
                         _candidate(bundle, [piece], chance)
                         for chance, piece in zip(best.values.tolist(), best.indices.tolist(), strict=True)
                     ]
-                    entropy = float(-(chances * chances.clamp_min(1e-12).log2()).sum())
+                    entropy = entropy_bits(chances)
                 size = int(encoded["attention_mask"][row].sum())
                 for pieces in range(2, min(request.pieces, MAX_PIECES) + 1):
                     with clock.part("model"):
@@ -140,7 +156,37 @@ class FillMask:
                 gaps.append(Gap(start, end, tuple(candidates[: request.top]), entropy))
             found.append((tuple(gaps), int(encoded["attention_mask"][row].sum())))
         timing = clock.timing()
-        return [FillMaskResult(gaps, tokens, timing) for gaps, tokens in found]
+        return [FillMaskResult(gaps, tokens, False, timing) for gaps, tokens in found]
+
+
+def _from_the_left(bundle: ModelBundle, request: FillMaskRequest) -> FillMaskResult:
+    """What a causal model would write in each gap; earlier gaps are filled with its own best tokens."""
+    clock = Clock()
+    gaps: list[Gap] = []
+    tokens = 0
+    before, at = "", 0
+    for start, end in gaps_of(require_text(request.text)):
+        before += request.text[at:start]
+        at = end
+        if not before.strip():
+            raise InputInvalid(
+                _("Un modelo causal, como GPT, solo lee lo que va antes del hueco, y aquí no hay nada antes.")
+            )
+        # These vocabularies write the space in front of a word into its token.
+        chances, tokens = next_token(bundle, before.rstrip(), clock)
+        with clock.part("decode"):
+            best = chances.topk(min(request.top, len(chances)))
+            candidates = [
+                _candidate(bundle, [piece], chance)
+                for chance, piece in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+            ]
+            gaps.append(Gap(start, end, tuple(candidates), entropy_bits(chances)))
+        # A token without the sign for a space goes on with the word before it.
+        if candidates[0].pieces[0].startswith(SPACES):
+            before = f"{before.rstrip()} {candidates[0].text}"
+        else:
+            before = before.rstrip() + candidates[0].text
+    return FillMaskResult(tuple(gaps), tokens, True, clock.timing())
 
 
 def _candidate(bundle: ModelBundle, ids: Sequence[int], probability: float) -> Candidate:

@@ -15,7 +15,7 @@ from core.errors import InputInvalid
 from core.i18n import gettext as _
 from core.runtime.bundle import ModelBundle
 from core.runtime.stream import Stopped, Stream
-from core.tasks.common import MAX_CHARACTERS, Clock, Timing, require_text
+from core.tasks.common import MAX_CHARACTERS, Clock, Timing, entropy_bits, require_text
 
 if TYPE_CHECKING:
     import torch
@@ -70,6 +70,7 @@ class GenerationRequest:
         beams: how many beginnings are kept (beam).
         seed: of chance (sampling).
         seconds: after which it stops with what there is.
+        rivals: how many of each step's likeliest tokens are kept.
         stream: where steps are put as they are produced; not part of what makes two requests equal.
     """
 
@@ -82,6 +83,7 @@ class GenerationRequest:
     beams: int = 4
     seed: int = 1
     seconds: float = 60.0
+    rivals: int = RIVALS
     stream: Stream[Step] | None = field(default=None, compare=False)
 
 
@@ -187,8 +189,26 @@ def _prompt(bundle: ModelBundle, request: GenerationRequest) -> tuple[list[int],
     return ids[-room:], int(offsets[-room][0])
 
 
-def _rivals(bundle: ModelBundle, raw: "torch.Tensor", adjusted: "torch.Tensor", chosen: int) -> tuple[Rival, ...]:
-    best = raw.topk(min(RIVALS, len(raw))).indices.tolist()
+def next_token(bundle: ModelBundle, text: str, clock: Clock) -> tuple["torch.Tensor", int]:
+    """Probabilities ``(vocabulary,)`` of the token after ``text``, and how many tokens were read.
+
+    Raises:
+        InputInvalid: an empty text, for a model that can't begin with nothing.
+        InputTooLong: more than 50,000 characters.
+    """
+    import torch
+
+    with clock.part("tokenize"):
+        ids, _unread = _prompt(bundle, GenerationRequest(text, tokens=1))
+    with clock.part("model"):
+        logits = bundle.model(input_ids=torch.tensor([ids], device=bundle.device.name)).logits[0, -1].float().cpu()
+    return logits.softmax(-1), len(ids)
+
+
+def _rivals(
+    bundle: ModelBundle, raw: "torch.Tensor", adjusted: "torch.Tensor", chosen: int, count: int
+) -> tuple[Rival, ...]:
+    best = raw.topk(min(count, len(raw))).indices.tolist()
     if chosen not in best:
         best[-1] = chosen
     with bundle.lock:
@@ -198,17 +218,18 @@ def _rivals(bundle: ModelBundle, raw: "torch.Tensor", adjusted: "torch.Tensor", 
     )
 
 
-def _step(bundle: ModelBundle, writer: _Writer, logits: "torch.Tensor", scores: "torch.Tensor", chosen: int) -> Step:
+def _step(
+    bundle: ModelBundle, writer: _Writer, logits: "torch.Tensor", scores: "torch.Tensor", chosen: int, count: int
+) -> Step:
     raw, drawn = logits.softmax(-1), scores.softmax(-1)
-    entropy = float(-(raw * raw.clamp_min(1e-12).log2()).sum())
     piece = str(bundle.tokenizer.convert_ids_to_tokens(chosen))
     return Step(
         piece,
         writer.add(chosen),
         float(raw[chosen]),
         float(drawn[chosen]),
-        entropy,
-        _rivals(bundle, raw, drawn, chosen),
+        entropy_bits(raw),
+        _rivals(bundle, raw, drawn, chosen, count),
     )
 
 
@@ -257,7 +278,7 @@ class Generation:
                 if chosen in ends:
                     finish = "end"
                     break
-                steps.append(_step(bundle, writer, logits, scores, chosen))
+                steps.append(_step(bundle, writer, logits, scores, chosen, request.rivals))
             if request.stream is not None:
                 try:
                     request.stream.put(steps[-1])
@@ -280,6 +301,11 @@ class Generation:
         ends = _ends(bundle)
         inputs = torch.tensor([ids], device=bundle.device.name)
         model: Any = bundle.model
+        stream = request.stream
+
+        def halt(rows: torch.Tensor, _scores: Any, **_rest: Any) -> torch.Tensor:
+            return torch.full((len(rows),), stream is not None and stream.stopped, device=rows.device)
+
         with clock.part("model"):
             out = model.generate(
                 inputs,
@@ -289,6 +315,8 @@ class Generation:
                 num_return_sequences=request.beams,
                 max_new_tokens=request.tokens,
                 max_time=request.seconds,
+                # The library asks at each token: a stop ends it with the beams as they are.
+                stopping_criteria=[halt],
                 pad_token_id=bundle.tokenizer.pad_token_id or next(iter(ends), 0),
                 return_dict_in_generate=True,
                 output_scores=True,
@@ -304,16 +332,21 @@ class Generation:
             logits = model(input_ids=whole).logits[0, len(ids) - 1 : -1].float().cpu() if best else torch.empty(0)
         with clock.part("decode"):
             writer = _Writer(bundle, ids)
-            steps = [_step(bundle, writer, row, row, token) for row, token in zip(logits, best, strict=True)]
+            steps = [
+                _step(bundle, writer, row, row, token, request.rivals) for row, token in zip(logits, best, strict=True)
+            ]
             alternatives = tuple(Alternative(_text(bundle, ids, row), score) for row, _ended, score in found)
-            if request.stream is not None:
+            stopped = stream is not None and stream.stopped
+            if stream is not None and not stopped:
                 try:
                     for step in steps:
-                        request.stream.put(step)
+                        stream.put(step)
                 except Stopped:
                     pass  # all is computed already
         text = "".join(step.text for step in steps)
         finish: Finish = "end" if ended else "length" if len(best) >= request.tokens else "time"
+        if stopped and finish == "time":
+            finish = "stopped"
         return GenerationResult(
             text, tuple(steps), len(ids), unread, finish, _perplexity(steps), alternatives, clock.timing()
         )

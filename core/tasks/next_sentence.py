@@ -6,10 +6,11 @@ another document, can be told by topic alone. So the probability says more about
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from core.runtime.bundle import ModelBundle
 from core.tasks.common import Clock, Timing, require_text
+from core.tasks.extractive_summary import split_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,42 @@ class NextSentenceResult:
     follows: float
     tokens: int
     timing: Timing
+
+
+Kind = Literal["true", "random", "reversed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two sentences and where they come from: neighbours, of two texts, or neighbours in the wrong order."""
+
+    kind: Kind
+    first: str
+    second: str
+
+
+def pairs_from(texts: Sequence[str], each: int) -> tuple[Pair, ...]:
+    """True, random and reversed pairs, up to ``each`` of a kind, always the same.
+
+    As in BERT's training, a true pair are two neighbours, and a random one takes its second sentence from another
+    text. Reversed pairs are no part of that training: there topic says yes and order says no.
+
+    Args:
+        texts: at least two, each with two sentences or more.
+        each: how many pairs of each kind.
+    """
+    split = [[text[start:end] for start, end in split_sentences(text)] for text in texts]
+    neighbours = [(own, place) for own, sentences in enumerate(split) for place in range(len(sentences) - 1)]
+    # Evenly from all the texts.
+    chosen = neighbours[:: max(1, -(-len(neighbours) // each))][:each]
+    found: list[Pair] = []
+    for own, place in chosen:
+        first, second = split[own][place], split[own][place + 1]
+        other = split[(own + 1) % len(split)]
+        found.append(Pair("true", first, second))
+        found.append(Pair("random", first, other[(place + 1) % len(other)]))
+        found.append(Pair("reversed", second, first))
+    return tuple(found)
 
 
 class NextSentence:

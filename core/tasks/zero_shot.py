@@ -31,7 +31,8 @@ class ZeroShotRequest:
         text: what is classified.
         labels: at least two, all different.
         template: with ``{}`` where the label goes.
-        several: more than one label may be true: each gets a probability of its own (entailment only).
+        several: more than one label may be true: each gets a probability of its own, entailment against
+            contradiction; judged by similarity, which has no such figure, nothing changes.
     """
 
     text: str
@@ -51,10 +52,20 @@ class ScoredLabel:
 
 @dataclass(frozen=True, slots=True)
 class ZeroShotResult:
-    """The labels, the best first; how they were judged; and the time."""
+    """The labels, the best first; how they were judged; whether each on its own; what was read; and the time.
+
+    Attributes:
+        labels: the best first.
+        method: by entailment or by similarity.
+        several: the shares don't add up to 1: each label was judged on its own.
+        cut: the text was longer than the model's window and only its beginning was read.
+        timing: where the time went.
+    """
 
     labels: tuple[ScoredLabel, ...]
     method: Method
+    several: bool
+    cut: bool
     timing: Timing
 
 
@@ -113,29 +124,40 @@ class ZeroShot:
         sentences = [request.template.replace("{}", label) for label in labels]
         entails = entailment_class(bundle)
         if entails is None:
-            vectors, _cut = sentence_vectors(bundle, [text, *sentences], "mean", clock)
+            vectors, cuts = sentence_vectors(bundle, [text, *sentences], "mean", clock)
             raw = vectors[1:] @ vectors[0]  # (labels,)
             shares = (raw / TEMPERATURE).softmax(0)
             method: Method = "similarity"
+            several, cut = False, cuts[0]
         else:
-            method = "entailment"
+            method, several = "entailment", request.several
             with clock.part("tokenize"):
-                encoded = bundle.encode([text] * len(sentences), sentences, truncate=True)
+                longest = max(map(len, bundle.token_ids(sentences)))
+                if longest > bundle.entry.window // 2:
+                    raise InputTooLong(_("Una etiqueta, con su plantilla, es demasiado larga. Acórtala."))
+                # Only the text may be cut: a label that was not read could not be judged.
+                cut = len(bundle.token_ids([text])[0]) + longest - 1 > bundle.entry.window
+                encoded = bundle.encode([text] * len(sentences), sentences, truncate="only_first")
                 inputs = {name: value.to(bundle.device.name) for name, value in encoded.items()}
             with clock.part("model"):
                 logits = bundle.model(**inputs).logits.float().cpu()  # (labels, classes)
             raw = logits[:, entails]
             names: Any = bundle.model.config.id2label
             against = next((int(i) for i, name in names.items() if str(name).lower().startswith("contra")), None)
-            if request.several and against is not None:
+            if not several:
+                shares = raw.softmax(0)
+            elif against is not None:
                 shares = torch.stack([logits[:, against], raw], dim=-1).softmax(-1)[:, 1]
             else:
-                shares = raw.softmax(0)
+                # Two classes alone: entailed or not.
+                shares = logits.softmax(-1)[:, entails]
         scored = [
             ScoredLabel(label, share, figure)
             for label, share, figure in zip(labels, shares.tolist(), raw.tolist(), strict=True)
         ]
-        return ZeroShotResult(tuple(sorted(scored, key=lambda label: -label.share)), method, clock.timing())
+        return ZeroShotResult(
+            tuple(sorted(scored, key=lambda label: -label.share)), method, several, cut, clock.timing()
+        )
 
 
 TASK: Final = ZeroShot()

@@ -180,8 +180,9 @@ def shares(names: Sequence[str], values: Sequence[float], *, fit: bool = False) 
     figure = go.Figure(
         go.Bar(
             x=[100 * value for value in values],
-            # A space keeps plotly from taking names like "2021" for numbers.
-            y=[escaped(name) + " " for name in names],
+            # A space keeps plotly from taking names like "2021" for numbers, and more of them keep two bars of one
+            # name from being drawn on top of each other.
+            y=[escaped(name) + " " * (1 + list(names[:place]).count(name)) for place, name in enumerate(names)],
             orientation="h",
             text=[format_percent(value) for value in values],
             textposition="auto",
@@ -222,7 +223,8 @@ def changes(
             y=[escaped(name) + " " for name in names],
             orientation="h",
             text=texts,
-            textposition="auto",
+            # Inside, hatching would cross the figures.
+            textposition="outside",
             textfont={"size": 15},
             marker={"pattern": {"shape": ["" if delta >= 0 else "/" for delta in deltas], "size": 6}},
         )
@@ -232,7 +234,7 @@ def changes(
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
         font={"size": 15},
         xaxis={
-            "range": [-1.2 * widest, 1.2 * widest],
+            "range": [-1.4 * widest, 1.4 * widest],
             "title": _("{unit}: B menos A").format(unit=unit),
             "zeroline": True,
             "automargin": True,
@@ -265,7 +267,10 @@ def cosines(sentences: Sequence[str], matrix: Sequence[Sequence[float]]) -> tupl
             zmin=min(0.0, *(min(row) for row in matrix)),
             zmax=1,
             colorscale="Cividis",
-            text=[[format_number(value, 2) for value in row] for row in matrix] if count <= 12 else None,
+            # Adding zero turns "−0" into "0".
+            text=[[format_number(round(value, 2) + 0.0, 2) for value in row] for row in matrix]
+            if count <= 12
+            else None,
             texttemplate="%{text}" if count <= 12 else None,
             textfont={"size": 14},
             hovertemplate="%{y} · %{x}: %{z:.2f}<extra></extra>",
@@ -370,6 +375,31 @@ def counts(names: Sequence[str], values: Sequence[int]) -> tuple["go.Figure", st
     return figure, "; ".join(f"{name}: {format_number(value)}" for name, value in zip(names, values, strict=True))
 
 
+def histogram(values: Sequence[float], title: str) -> tuple["go.Figure", str]:
+    """How many values fall into each of up to twenty equal parts of their range.
+
+    Args:
+        values: at least one.
+        title: what they are.
+    """
+    go = _graph_objects()
+    figure = go.Figure(go.Histogram(x=list(values), nbinsx=20, marker={"line": {"width": 1}}))
+    figure.update_layout(
+        height=300,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        font={"size": 15},
+        xaxis={"title": title, "automargin": True},
+        yaxis={"title": _("filas"), "automargin": True},
+    )
+    alt = _("{title}: de {low} a {high}, la mitad por debajo de {middle}").format(
+        title=title,
+        low=format_number(min(values), 2),
+        high=format_number(max(values), 2),
+        middle=format_number(sorted(values)[len(values) // 2], 2),
+    )
+    return figure, alt
+
+
 def two_shares(
     names: Sequence[str], first: Sequence[float], second: Sequence[float], titles: tuple[str, str]
 ) -> tuple["go.Figure", str]:
@@ -391,7 +421,8 @@ def two_shares(
                 name=title,
                 orientation="h",
                 text=[format_percent(value) for value in values],
-                textposition="auto",
+                textposition="outside",
+                cliponaxis=False,
                 marker={"pattern": {"shape": pattern, "size": 6}},
             )
             for values, title, pattern in zip((first, second), titles, ("", "/"), strict=True)

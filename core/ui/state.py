@@ -134,8 +134,9 @@ class PageState:
     def publish(self) -> None:
         """Writes the state to the address bar, without a rerun, so that a reload loses nothing."""
         query = self.query()
-        if len(urlencode(query)) > MAX_LINK:
-            query = {}
+        while len(urlencode(query)) > MAX_LINK:
+            # The longest goes first: without the text, a reload still opens the right view.
+            del query[max(query, key=lambda name: len(urlencode({name: query[name]})))]
         others = {k: v for k, v in st.query_params.to_dict().items() if k not in self._names}
         st.session_state[self._written_key] = query
         if {**others, **query} != st.query_params.to_dict():

@@ -15,6 +15,7 @@ from core.ui.tasks.page import _COMMON, FIELD_NAMES
 from core.ui.tasks.registry import CARDS
 from tests.pages.conftest import OpenApp, texts
 from tests.runtime.models import write_model
+from tests.tasks.causal import write_decoder
 from tests.tasks.translators import write_translator
 
 # Tasks that the models which ship can do in English.
@@ -203,6 +204,73 @@ def test_many_rows_are_answered_and_can_be_downloaded(open_app: OpenApp) -> None
     (table,) = [frame.value for frame in app.dataframe if "negativo" in frame.value.columns]
     assert list(table.iloc[:, 1])[:3] == ["positivo", "negativo", "positivo"]
     assert table.iloc[3, 0] == "<b>It opens at ten.</b>"
+
+
+def test_the_fields_of_a_task_are_there_in_its_other_views(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="zero-shot", tl="en", mode="batch", labels="rain, sun")
+    assert field(app, "_labels").value == "rain, sun"
+    app = open_app("tasks", lang="es", task="entities", tl="en", mode="contrast")
+    assert any(str(item.key).endswith("_strategy") for item in app.get("button_group"))
+
+
+def test_a_contrast_pair_has_a_link_and_its_code(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="sentiment", tl="en", mode="contrast", a="It rains.", b="It pours.")
+    assert field(app, "_pair_a").value == "It rains." and field(app, "_pair_b").value == "It pours."
+    (link,) = [item.value for item in app.code if "mode=contrast" in item.value]
+    assert "a=It+rains." in link and "b=It+pours." in link
+    (program,) = [item.value for item in app.code if "from_pretrained" in item.value]
+    assert "It rains." in program and "It pours." in program
+
+
+def test_integrated_gradients_show_that_they_add_up(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="sentiment", tl="en", explain="both", text="I hate it.")
+    shown = texts(app).replace("\\", "")
+    assert "Oclusión" in shown and "Gradientes integrados" in shown and "completitud" in shown
+    assert not app.error
+
+
+def test_several_labels_need_a_model_of_entailment(open_app: OpenApp) -> None:
+    app = open_app("tasks", lang="es", task="zero-shot", tl="en", several="1")
+    assert app.toggle[0].disabled
+    assert "no implicación" in texts(app)
+
+
+def test_several_labels_each_on_its_own(open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = {0: "contradiction", 1: "neutral", 2: "entailment"}
+    folder = write_model(tmp_path / entry("selectra-nli").id, "SequenceClassification", id2label=labels)
+    (folder / "special_tokens_map.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("TALLER_MODELS_DIR", str(tmp_path))
+    get_settings.cache_clear()
+    app = open_app("tasks", lang="es", task="zero-shot", tl="es", text="hola mundo", labels="el, mundo", several="1")
+    assert not app.toggle[0].disabled and app.toggle[0].value
+    assert "no suman 100" in texts(app)
+
+
+def test_bert_beside_gpt_on_one_text(open_app: OpenApp, references: None, tmp_path: Path) -> None:
+    folder = write_decoder(tmp_path / entry("tinystories").id)
+    (folder / "special_tokens_map.json").write_text("{}", encoding="utf-8")
+    app = open_app("tasks", lang="es", task="fill-mask", tl="es", text="hola [MASK] .", versus="tinystories")
+    shown = texts(app)
+    assert "Modelo causal" in shown and len(app.get("plotly_chart")) == 2
+    app = open_app("tasks", lang="es", task="fill-mask", tl="es", text="[MASK] mundo", versus="tinystories")
+    assert "aquí no hay nada antes" in texts(app)
+
+
+def test_the_exam_of_next_sentences(open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.tasks.common import Timing
+    from core.tasks.next_sentence import TASK, NextSentenceResult
+
+    write_model(tmp_path / entry("mbert").id, "PreTraining")
+    monkeypatch.setenv("TALLER_MODELS_DIR", str(tmp_path))
+    get_settings.cache_clear()
+    # The random model reads 32 tokens: whole sentences of its one-letter vocabulary would not fit.
+    monkeypatch.setattr(
+        type(TASK), "run", lambda _self, _bundle, rs: [NextSentenceResult(0.75, 9, Timing(0, 0, 0)) for _r in rs]
+    )
+    app = open_app("tasks", lang="es", task="next-sentence", tl="es")
+    button(app, "_exam").click().run(timeout=60)
+    assert "al azar: dice que sí en 8 de 8" in texts(app).replace("\\", "")
+    assert any("pareja" in frame.value.columns and len(frame.value) == 24 for frame in app.dataframe)
 
 
 def test_a_file_that_is_no_table_is_refused_in_words(open_app: OpenApp) -> None:

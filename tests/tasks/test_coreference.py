@@ -99,3 +99,13 @@ def test_bad_input() -> None:
         TASK.run(silent, [CoreferenceRequest("Ella vino.", (0, 4), ((5, 9),) * 20, "es")])
     with pytest.raises(InputInvalid):
         TASK.run(silent, [CoreferenceRequest("", (0, 1), ((0, 1), (0, 1)), "es")])
+
+
+def test_the_article_that_a_contraction_has_swallowed_comes_back() -> None:
+    text = "La página web llama al modelo transformer y espera hasta que él responde."
+    (pronoun,) = find_pronouns(text, "es")
+    mentions = find_mentions(text, "es")
+    assert [text[start:end] for start, end in mentions] == ["La página", "modelo"]
+    request = CoreferenceRequest(text, pronoun, tuple(mentions), "es")
+    whole, (start, end) = substituted(request, mentions[1])
+    assert whole.endswith("hasta que el modelo responde.") and whole[start:end] == "el modelo"

@@ -51,6 +51,13 @@ def test_the_strategies_on_a_hand_worked_word(strategy: Strategy, kind: str, sco
     assert "Vivo en Valparaíso."[entity.start : entity.end] == "Valparaíso"
 
 
+def test_without_agreement_a_word_falls_apart() -> None:
+    result = find(tagging(PIECES), "Vivo en Valparaíso.", "simple")
+    # Each piece was tagged B-, so each begins an entity of its own.
+    assert [(e.text, e.kind) for e in result.entities] == [("Val", "PER"), ("para", "LOC"), ("íso", "LOC")]
+    assert [e.score for e in result.entities] == pytest.approx([0.5, 0.6, 0.95], rel=1e-4)
+
+
 def test_tags_become_spans() -> None:
     def words(*tags: str) -> list[TaggedWord]:
         return [TaggedWord("x", 2 * n, 2 * n + 1, tag, 0.5) for n, tag in enumerate(tags)]

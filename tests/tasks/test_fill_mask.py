@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,11 @@ import torch
 
 from core.errors import InputInvalid, InputTooLong
 from core.runtime.bundle import ModelBundle
+from core.tasks.common import Clock
 from core.tasks.fill_mask import MAX_MASKS, TASK, FillMaskRequest, gaps_of
+from core.tasks.generation import next_token
 from core.training.recipes.adapters import load_tokenizer
+from tests.tasks.causal import decoder
 from tests.tasks.stubs import bundle, piece_ids
 
 SIZE = 30_522
@@ -119,3 +123,21 @@ def test_bad_input_is_refused_with_a_reason(text: str, error: type[Exception], w
 def test_gaps_are_found_in_code_points() -> None:
     text = "👩‍👩‍👧 ñ [MASK] y <mask>"
     assert [text[start:end] for start, end in gaps_of(text)] == ["[MASK]", "<mask>"]
+
+
+def test_a_causal_model_reads_only_what_stands_before_the_gap(tmp_path: Path) -> None:
+    model = decoder(tmp_path)
+
+    def ask(text: str) -> Any:
+        with torch.inference_mode():
+            return TASK.run(model, [FillMaskRequest(text, top=5)])[0]
+
+    one, other = ask("El niño comió una [MASK] roja."), ask("El niño comió una [MASK] y un gato corre.")
+    assert one.left_only and one.gaps[0].candidates == other.gaps[0].candidates
+    with torch.inference_mode():
+        chances, _tokens = next_token(model, "El niño comió una", Clock())
+    assert one.gaps[0].candidates[0].probability == pytest.approx(float(chances.max()), abs=1e-6)
+    # The second gap is read after the first one's own best token.
+    assert len(ask("El niño [MASK] una [MASK].").gaps) == 2
+    with pytest.raises(InputInvalid, match="nada antes"):
+        ask("[MASK] niño")

@@ -15,7 +15,16 @@ from core.runtime.device import CPU
 from core.runtime.loading import load_bundle
 from core.runtime.stream import Stream
 from core.settings import Settings
-from core.tasks.generation import TASK, GenerationRequest, GenerationResult, Step, _Writer, adjusted_logits
+from core.tasks.common import Clock, entropy_bits
+from core.tasks.generation import (
+    TASK,
+    GenerationRequest,
+    GenerationResult,
+    Step,
+    _Writer,
+    adjusted_logits,
+    next_token,
+)
 from tests.tasks.causal import decoder
 
 BEGINNING = "El perro y la niña"
@@ -146,6 +155,22 @@ def test_a_stop_keeps_what_was_written(random_model: ModelBundle) -> None:
     result = answer(random_model, GenerationRequest(BEGINNING, 30, "sampling", stream=reader))
     assert result.finish == "stopped" and len(result.steps) == 3
     assert [step.text for step in reader.poll()] == [step.text for step in result.steps][:2]
+
+
+def test_a_stop_ends_beam_search_with_the_beams_as_they_are(random_model: ModelBundle) -> None:
+    stream: Stream[Step] = Stream()
+    stream.stop()
+    result = answer(random_model, GenerationRequest(BEGINNING, 30, "beam", beams=3, stream=stream))
+    assert result.finish == "stopped" and len(result.steps) < 5
+
+
+def test_the_next_token_is_that_of_the_loop(random_model: ModelBundle) -> None:
+    with torch.inference_mode():
+        chances, tokens = next_token(random_model, BEGINNING, Clock())
+    step = answer(random_model, GenerationRequest(BEGINNING, 1, rivals=3)).steps[0]
+    assert float(chances.max()) == pytest.approx(step.probability, abs=1e-5)
+    assert entropy_bits(chances) == pytest.approx(step.entropy_bits, abs=1e-4)
+    assert len(step.rivals) == 3 and tokens > 3
 
 
 def test_the_clock_ends_it_and_keeps_what_was_written(random_model: ModelBundle) -> None:

@@ -49,6 +49,17 @@ def test_bad_pairs_are_refused(first: str, second: str, error: type[Exception]) 
         next_sentence.TASK.run(bundle(lambda **_: None), [NextSentenceRequest(first, second)])
 
 
+def test_pairs_are_neighbours_strangers_and_neighbours_reversed() -> None:
+    texts = ("Uno va. Dos sigue. Tres acaba.", "Perro ladra. Gato duerme.")
+    pairs = next_sentence.pairs_from(texts, 2)
+    assert [pair.kind for pair in pairs] == ["true", "random", "reversed"] * 2
+    assert (pairs[0].first, pairs[0].second) == ("Uno va.", "Dos sigue.")
+    assert pairs[1].first == "Uno va." and pairs[1].second in texts[1]
+    assert (pairs[2].first, pairs[2].second) == ("Dos sigue.", "Uno va.")
+    # Both texts have their part.
+    assert pairs[3].first in texts[1] and pairs[4].second in texts[0]
+
+
 # --- similarity -------------------------------------------------------------------------------------------
 
 SENTENCES = (

@@ -54,7 +54,7 @@ def test_every_label_has_its_probability() -> None:
 
 def test_occlusion_on_a_hand_worked_case() -> None:
     text = "good but bad"
-    (result,) = classification.TASK.run(counting(), [ClassificationRequest(text, explain=True)])
+    (result,) = classification.TASK.run(counting(), [ClassificationRequest(text, explain=("occlusion",))])
     whole = sigmoid(1)
     weights = {push.text: push.weight for push in result.pushes}
     assert weights == {
@@ -67,7 +67,7 @@ def test_occlusion_on_a_hand_worked_case() -> None:
 
 def test_a_long_text_takes_no_more_passes() -> None:
     text = "word " * 400 + "good"
-    (result,) = classification.TASK.run(counting(), [ClassificationRequest(text, explain=True)])
+    (result,) = classification.TASK.run(counting(), [ClassificationRequest(text, explain=("occlusion",))])
     assert len(result.pushes) <= classification.MAX_PASSES
     assert max(result.pushes, key=lambda push: push.weight).text.endswith("good")
     assert result.pushes[0].start == 0 and result.pushes[-1].end == len(text)
@@ -124,6 +124,35 @@ def test_entailment_on_a_hand_worked_case() -> None:
         "sport": pytest.approx(sigmoid(2.0), rel=1e-5),
         "music": pytest.approx(sigmoid(-1.0), rel=1e-5),
     }
+
+
+def test_several_labels_with_a_model_of_two_classes() -> None:
+    def answer(input_ids: torch.Tensor, **_rest: Any) -> Any:
+        return SimpleNamespace(logits=torch.tensor([[3.0, 0.0], [0.0, 2.0]])[: len(input_ids)])
+
+    model = bundle(answer, labels=("entailment", "not_entailment"))
+    found = judge(model, ("a", "b"), several=True)
+    assert found.several
+    assert [label.share for label in found.labels] == [
+        pytest.approx(sigmoid(3.0), rel=1e-5),
+        pytest.approx(sigmoid(-2.0), rel=1e-5),
+    ]
+
+
+def test_of_a_long_text_and_a_label_the_text_is_cut() -> None:
+    seen: list[int] = []
+
+    def answer(input_ids: torch.Tensor, token_type_ids: torch.Tensor, **_rest: Any) -> Any:
+        seen.extend(token_type_ids.sum(-1).tolist())
+        return SimpleNamespace(logits=torch.zeros(len(input_ids), 3))
+
+    model = bundle(answer, window=32, labels=("contradiction", "neutral", "entailment"))
+    request = ZeroShotRequest("word " * 100, ("one", "two"), "It is {}.")
+    (result,) = zero_shot.TASK.run(model, [request])
+    # "it is one . [SEP]" is of the second kind, whole.
+    assert result.cut and seen == [5, 5]
+    with pytest.raises(InputTooLong, match="demasiado larga"):
+        zero_shot.TASK.run(model, [ZeroShotRequest("a", ("one " * 30, "two"), "It is {}.")])
 
 
 def test_without_entailment_it_is_likeness_and_says_so(minilm: ModelBundle) -> None:

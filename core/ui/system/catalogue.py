@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.catalog import TASKS, ModelEntry, Tier, entries_for
-from core.i18n import format_number, get_language, ngettext
+from core.i18n import get_language, ngettext
 from core.i18n import gettext as _
 from core.runtime.hub import locate
 from core.runtime.loading import locate_model
@@ -12,6 +12,7 @@ from core.ui.downloads import csv_bytes, json_bytes
 from core.ui.glossary import glossary_marks
 from core.ui.language import fragment
 from core.ui.messages import plain
+from core.ui.model_facts import licence_text, parameters_text
 from core.ui.navigation import N_
 from core.ui.resources import downloads
 from core.ui.share import Download, share_row
@@ -97,13 +98,10 @@ def _facts(entry: ModelEntry) -> str:
     tongues = {"es": _("español"), "en": _("inglés")}
     facts = [_(ARCHITECTURES[entry.architecture]), " + ".join(tongues[name] for name in entry.languages)]
     if entry.weights:
-        millions = entry.weights.parameters / 1e6
-        amount = format_number(millions, 0 if millions >= 10 else 1)
-        facts.append(_("{n} millones de parámetros").format(n=amount))
+        facts.append(parameters_text(entry))
         if entry.weights.download_mib:
             facts.append(size_text(entry.weights.download_mib))
-    licence = _("licencia sin declarar") if entry.licence == "unstated" else entry.licence
-    return " · ".join([*facts, licence])
+    return " · ".join([*facts, licence_text(entry)])
 
 
 def _card(entry: ModelEntry) -> None:

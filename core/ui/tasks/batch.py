@@ -23,6 +23,8 @@ from core.ui.messages import plain, show_error
 from core.ui.resources import engine
 from core.ui.share import in_this_language
 
+# More bars can't be read; the table has all.
+_BARS: Final = 20
 _SEPARATOR_NAMES: Final = {",": ",", ";": ";", "\t": "↹", "|": "|"}
 
 
@@ -34,15 +36,15 @@ class BatchSpec:
         task: the task.
         make: a row's text → the request.
         columns: a result → the columns that it adds to the table.
-        plot: a bar for each label, a histogram of a number, or nothing.
-        label_column: which of the columns is plotted.
+        plot: a bar for each label, or a histogram of a number.
+        column: which of the columns is plotted.
     """
 
     task: Task[Any, Any]
     make: Callable[[str], Any]
     columns: Callable[[Any], dict[str, Any]]
-    plot: Literal["labels", "numbers", "none"]
-    label_column: str
+    plot: Literal["labels", "numbers"]
+    column: str
 
 
 @dataclass(slots=True)
@@ -204,10 +206,15 @@ def _results(spec: BatchSpec, run: _Run, key: str) -> None:
             )
         )
     )
-    if spec.plot == "labels" and spec.label_column in header:
-        place = header.index(spec.label_column)
-        counts = Counter(str(row[place]) for row in rows if row[place] is not None)
-        figure, alt = charts.counts([name for name, _n in counts.most_common()], [n for _l, n in counts.most_common()])
+    # The visitor's own columns come first and may have the same name.
+    if spec.column in header[len(run.table.columns) :]:
+        place = header.index(spec.column, len(run.table.columns))
+        found = [row[place] for row in rows if row[place] is not None]
+        if spec.plot == "labels":
+            counts = Counter(map(str, found)).most_common()
+            figure, alt = charts.counts([name for name, _n in counts[:_BARS]], [n for _l, n in counts[:_BARS]])
+        else:
+            figure, alt = charts.histogram(found, spec.column)
         st.plotly_chart(figure, key=f"{key}_plot", alt=alt, config={"displayModeBar": False})
     st.dataframe(pd.DataFrame(rows, columns=_unique(header)), hide_index=True)
     st.download_button(

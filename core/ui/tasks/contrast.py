@@ -14,7 +14,7 @@ from core.ui import charts
 from core.ui.downloads import csv_bytes
 from core.ui.marked import Mark, marked_text
 from core.ui.messages import errors_shown, plain
-from core.ui.share import Download, in_this_language
+from core.ui.share import Download, share_row
 from core.ui.tasks.answers import answer
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # So many values of each side are compared; further ones are too small to see.
 _MOST = 8
+# A smaller change is rounding.
+_NOTHING = 1e-5
 
 
 def changed(a: str, b: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -115,17 +117,15 @@ def show_contrast(page: "TaskPage", models: list[ModelEntry]) -> None:
         for item, left, right in found
         for name, before, after in differences(left, right)
     ]
-    st.download_button(
+    # The two programs one after the other; each can be run alone.
+    code = "\n\n".join(page.view.code(contrast.make(text, page.form), models[0]) for text in (a, b))
+    table = Download(
         _("Diferencias (CSV)"),
-        data=in_this_language(
-            Download("", "", "", lambda: csv_bytes(["model", "label", "a", "b", "b-a"], rows)).content
-        ),
-        file_name="contrast.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        key=f"{page.prefix}_pair_csv",
+        "contrast.csv",
+        "text/csv",
+        lambda: csv_bytes(["model", "label", "a", "b", "b-a"], rows),
     )
+    share_row(page.state, code=code, downloads=(table,), key=f"{page.prefix}_pair")
 
 
 def _show_model(
@@ -133,8 +133,14 @@ def _show_model(
 ) -> None:
     reader = get_language()
     st.markdown("### " + plain(item.name(reader)))
+    if not rows:
+        st.info(_("El modelo no encontró nada que comparar en ninguno de los dos textos."), icon=":material/info:")
+        return
     name, before, after = rows[0]
     change = after - before
+    if abs(change) < _NOTHING:
+        st.info(_("Para este modelo no cambia nada: responde lo mismo a los dos."), icon=":material/drag_handle:")
+        return
     sign = "+" if change >= 0 else "−"
     decimals = 2 if abs(change) >= 0.1 else 4
     st.markdown(

@@ -22,7 +22,7 @@ from core.ui.messages import plain
 from core.ui.share import Download
 from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
-from core.ui.tasks.view import Form, Language, Shown, TaskView, number_field, text_field
+from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, number_field, text_field
 
 # Arrows of candidates with less than this share would only clutter the text.
 _DRAWN: Final = 0.05
@@ -63,8 +63,7 @@ def _form(form: Form) -> CoreferenceRequest:
         )
         place = chosen or 0
     pronoun = pronouns[place] if pronouns else (0, 0)
-    # What overlaps the pronoun itself, as "su madre" does "su", can't be what it points to.
-    able = [span for span in mentions if span[1] <= pronoun[0] or span[0] >= pronoun[1]]
+    able = _able(mentions, pronoun)
     kept = st.pills(
         _("A qué puede referirse (quita lo que no)"),
         range(len(able)),
@@ -74,6 +73,17 @@ def _form(form: Form) -> CoreferenceRequest:
         key=f"{form.key('candidates')}_{hash((text, place))}",
     )
     return CoreferenceRequest(text, pronoun, tuple(able[index] for index in sorted(kept)), form.language)
+
+
+def _able(mentions: list[Span], pronoun: Span) -> list[Span]:
+    """What overlaps the pronoun itself, as "su madre" does "su", can't be what it points to."""
+    return [span for span in mentions if span[1] <= pronoun[0] or span[0] >= pronoun[1]]
+
+
+def _of_text(text: str, form: Form) -> CoreferenceRequest:
+    """A text's first pronoun with all that it may point to."""
+    pronoun = next(iter(find_pronouns(text, form.language)), (0, 0))
+    return CoreferenceRequest(text, pronoun, tuple(_able(find_mentions(text, form.language), pronoun)), form.language)
 
 
 def _show(shown: Shown) -> None:
@@ -104,8 +114,8 @@ def _show(shown: Shown) -> None:
     st.caption(
         _(
             "Sustitución: cada candidato se pone en el lugar del pronombre y se mide cuánto lo espera ahí un modelo "
-            "que solo aprendió a rellenar huecos. No se entrenó para esto, y sus prejuicios se notan: cambia los "
-            "oficios y los nombres."
+            "que solo aprendió a rellenar huecos. El pronombre desaparece al cambiarlo: que diga «él» o «ella» no "
+            "influye, solo el sentido. No se entrenó para esto, y sus prejuicios se notan: cambia los oficios."
         )
     )
 
@@ -181,4 +191,9 @@ VIEW = TaskView(
     files=_files,
     marks=("coreference", "masked-language-modelling"),
     button=lambda: _("¿A quién se refiere?"),
+    contrast=Contrast(
+        make=_of_text,
+        values=lambda result: {mention.text: mention.share for mention in result.mentions},
+        unit=lambda: _("parte que le toca"),
+    ),
 )

@@ -17,7 +17,7 @@ from core.ui.navigation import N_
 from core.ui.share import Download
 from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
-from core.ui.tasks.view import Form, Language, Shown, TaskView, choice_field, text_field
+from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, choice_field, text_field
 
 if TYPE_CHECKING:
     from core.ui.tasks.batch import BatchSpec
@@ -33,6 +33,7 @@ STRATEGIES: Final = {
     "first": N_("la de su primera pieza"),
     "average": N_("la media de sus piezas"),
     "max": N_("la de su pieza más segura"),
+    "simple": N_("ninguna: cada pieza la suya"),
 }
 
 
@@ -66,7 +67,12 @@ def _form(form: Form) -> EntitiesRequest:
         persist_state="session",
         placeholder=_("Pega una noticia o escribe una frase con nombres"),
     )
-    strategy = st.segmented_control(
+    _options(form)
+    return EntitiesRequest(text or "", form["strategy"] or "first")
+
+
+def _options(form: Form) -> None:
+    st.segmented_control(
         _("Qué etiqueta recibe una palabra cortada en piezas"),
         list(STRATEGIES),
         format_func=lambda key: _(STRATEGIES[key]),
@@ -75,7 +81,6 @@ def _form(form: Form) -> EntitiesRequest:
         persist_state="session",
         wrap=True,
     )
-    return EntitiesRequest(text or "", strategy or "first")  # type: ignore[arg-type]  # one of the keys
 
 
 def _show(shown: Shown) -> None:
@@ -125,6 +130,7 @@ def _show(shown: Shown) -> None:
 
 
 def _code(request: EntitiesRequest, item: ModelEntry) -> str:
+    own = "index" if request.strategy == "simple" else "word"
     return (
         load_lines(item, "TokenClassification") + f"\ntext = {literal(request.text)}\n"
         "encoded = tokenizer(text, truncation=True, max_length="
@@ -135,13 +141,14 @@ def _code(request: EntitiesRequest, item: ModelEntry) -> str:
         "words = {}\n"
         "for index, word in enumerate(encoded.word_ids()):\n"
         "    if word is not None:\n"
-        "        words.setdefault(word, []).append(index)\n"
+        f"        words.setdefault({own}, []).append(index)\n"
         f"strategy = {request.strategy!r}\n"
         "entities = []\n"
         'last = "O"\n'
         "for pieces in words.values():\n"
         "    rows = tags[pieces]\n"
-        '    row = {"first": rows[0], "average": rows.mean(0), "max": rows[rows.max(-1).values.argmax()]}[strategy]\n'
+        '    row = {"first": rows[0], "average": rows.mean(0), "simple": rows[0], '
+        '"max": rows[rows.max(-1).values.argmax()]}[strategy]\n'
         "    tag = model.config.id2label[int(row.argmax())]\n"
         "    start, end = offsets[pieces[0]][0], offsets[pieces[-1]][1]\n"
         '    if tag != "O" and not tag.startswith("B-") and last != "O" and last[-3:] == tag[-3:]:\n'
@@ -191,7 +198,7 @@ def _batch(form: Form) -> "BatchSpec":
         make=lambda text: EntitiesRequest(text, form["strategy"]),
         columns=_columns,
         plot="labels",
-        label_column=_("la más frecuente"),
+        column=_("la más frecuente"),
     )
 
 
@@ -218,4 +225,11 @@ VIEW = TaskView(
     marks=("named-entity-recognition", "continuation-piece", "body-and-head"),
     button=lambda: _("Buscar entidades"),
     batch=_batch,
+    options=_options,
+    # In small letters, so that a name with and without capitals is one name.
+    contrast=Contrast(
+        make=lambda text, form: EntitiesRequest(text, form["strategy"]),
+        values=lambda result: {f"{e.text.lower()} ({kind_name(e.kind)})": e.score for e in result.entities},
+        unit=lambda: _("probabilidad"),
+    ),
 )

@@ -1,6 +1,6 @@
 """Masked words: what a model puts into each gap, and how sure it is."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
@@ -8,7 +8,7 @@ from core.catalog import ModelEntry
 from core.i18n import format_number
 from core.i18n import gettext as _
 from core.runtime.task import Task
-from core.tasks.fill_mask import FillMaskRequest, FillMaskResult, Gap
+from core.tasks.fill_mask import SPACES, Candidate, FillMaskRequest, FillMaskResult, Gap, gaps_of
 from core.ui import charts
 from core.ui.marked import Mark, marked_text
 from core.ui.messages import plain
@@ -16,6 +16,9 @@ from core.ui.share import Download
 from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
 from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, number_field, text_field
+
+if TYPE_CHECKING:
+    from core.ui.tasks.batch import BatchSpec
 
 MOST_PIECES: Final = 3
 
@@ -60,16 +63,32 @@ def filled(text: str, gaps: tuple[Gap, ...]) -> tuple[str, list[Mark]]:
     return "".join(parts), marks
 
 
+def _name(candidate: Candidate, *, spaced: bool) -> str:
+    """A candidate's text; for causal models with their space, for "se" may go on with a word and "␣se" begin one."""
+    return "␣" + candidate.text if spaced and candidate.pieces[0].startswith(SPACES) else candidate.text
+
+
 def _show(shown: Shown) -> None:
     result: FillMaskResult = shown.result
     whole, marks = filled(shown.request.text, result.gaps)
-    marked_text(whole, marks, key=f"{shown.key}_marks")
+    legend: tuple[tuple[float, str], ...] = ()
+    if result.left_only and marks[-1].end < len(whole):
+        marks.append(Mark(marks[-1].end, len(whole), tone=7, title=_("esto va después: el modelo no lo leyó")))
+        legend = ((0, _("lo que pone el modelo")), (7, _("lo que no leyó")))
+    marked_text(whole, marks, legend=legend, key=f"{shown.key}_marks")
+    if result.left_only:
+        st.caption(
+            _(
+                "Modelo causal (GPT): solo lee lo que va **antes** del hueco y dice qué token seguiría. Un modelo de "
+                "palabra oculta (BERT) lee los **dos** lados: compáralos con un hueco cerca del principio."
+            )
+        )
     for number, gap in enumerate(result.gaps, 1):
         best = gap.candidates[0]
         title = _("Hueco {n}: «{word}»").format(n=number, word=best.text) if len(result.gaps) > 1 else f"«{best.text}»"
         st.markdown("### " + plain(title))
         figure, alt = charts.shares(
-            [candidate.text for candidate in gap.candidates],
+            [_name(candidate, spaced=result.left_only) for candidate in gap.candidates],
             [candidate.probability for candidate in gap.candidates],
             fit=True,
         )
@@ -82,7 +101,7 @@ def _show(shown: Shown) -> None:
                 ).format(bits=format_number(gap.entropy_bits, 1), n=format_number(choices, 0 if choices >= 10 else 1))
             )
         )
-    if shown.request.pieces > 1:
+    if shown.request.pieces > 1 and not result.left_only:
         st.caption(
             _("De una palabra de varias piezas se muestra la media geométrica de las probabilidades de sus piezas.")
         )
@@ -90,6 +109,8 @@ def _show(shown: Shown) -> None:
 
 def _code(request: FillMaskRequest, item: ModelEntry) -> str:
     head = item.weights.head if item.weights is not None else "MaskedLM"
+    if head == "CausalLM":
+        return _causal_code(request, item)
     program = (
         load_lines(item, head) + f"\ntext = {literal(request.text)}\n"
         'text = text.replace("[MASK]", tokenizer.mask_token)\n'
@@ -105,6 +126,25 @@ def _code(request: FillMaskRequest, item: ModelEntry) -> str:
     if request.pieces > 1:
         program += "# " + _("La página busca además palabras de varias piezas, con una búsqueda en haz.") + "\n"
     return program
+
+
+def _causal_code(request: FillMaskRequest, item: ModelEntry) -> str:
+    return (
+        load_lines(item, "CausalLM") + f"\ntext = {literal(request.text)}\n"
+        'before, at = "", 0\n'
+        f"for start, end in {gaps_of(request.text)}:\n"
+        "    # A causal model reads what stands before the gap; earlier gaps hold its own best tokens.\n"
+        "    before += text[at:start]\n"
+        "    at = end\n"
+        '    inputs = tokenizer(before.rstrip(), return_tensors="pt", return_token_type_ids=False)\n'
+        "    with torch.inference_mode():\n"
+        f"        best = model(**inputs).logits[0, -1].softmax(-1).topk({request.top})\n"
+        "    words = [tokenizer.decode([int(piece)]).strip() for piece in best.indices]\n"
+        "    first = tokenizer.convert_ids_to_tokens(int(best.indices[0]))\n"
+        "    for word, probability in zip(words, best.values):\n"
+        '        print(f"{word}: {probability:.4f}")\n'
+        f'    before = before.rstrip() + (" " if first.startswith({SPACES}) else "") + words[0]\n'
+    )
 
 
 def _files(shown: Shown) -> tuple[Download, ...]:
@@ -137,6 +177,26 @@ def _values(result: FillMaskResult) -> dict[str, float]:
     return {candidate.text: candidate.probability for candidate in result.gaps[0].candidates}
 
 
+def _columns(result: FillMaskResult) -> dict[str, Any]:
+    best = [gap.candidates[0] for gap in result.gaps]
+    return {
+        _("palabra"): " · ".join(candidate.text for candidate in best),
+        _("probabilidad"): round(min(candidate.probability for candidate in best), 4),
+    }
+
+
+def _batch(form: Form) -> "BatchSpec":
+    from core.ui.tasks.batch import BatchSpec
+
+    return BatchSpec(
+        task=_task(),
+        make=lambda text: FillMaskRequest(text),
+        columns=_columns,
+        plot="labels",
+        column=_("palabra"),
+    )
+
+
 def _catalogue(_language: Language) -> str:
     return "fill-mask"
 
@@ -164,4 +224,6 @@ VIEW = TaskView(
         values=_values,
         unit=lambda: _("probabilidad"),
     ),
+    batch=_batch,
+    also=("text-generation",),
 )

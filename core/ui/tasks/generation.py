@@ -1,13 +1,13 @@
 """Text generation: tokens that appear as they are produced, their rivals, and three strategies side by side."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
 from core.catalog import ModelEntry, entry
 from core.errors import TallerError
-from core.i18n import format_number, format_percent
+from core.i18n import format_number, format_percent, get_language
 from core.i18n import gettext as _
 from core.runtime.engine import Outcome
 from core.runtime.stream import Stream
@@ -26,13 +26,16 @@ from core.ui.state import PageState
 from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
 from core.ui.tasks.models import show_answered_by
-from core.ui.tasks.view import Form, Language, Shown, TaskView, choice_field, number_field, text_field
+from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, choice_field, number_field, text_field
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 STRATEGIES: Final = {
     "sampling": N_("al azar"),
     "greedy": N_("la más probable"),
     "beam": N_("búsqueda en haz"),
-    "all": N_("las tres, lado a lado"),
+    "all": N_("todas, lado a lado"),
 }
 FINISH: Final = {
     "end": N_("El modelo puso el punto final."),
@@ -115,6 +118,7 @@ def _form(form: Form) -> GenerationRequest:
             persist_state="session",
             help=_("La misma semilla con los mismos mandos escribe el mismo texto."),
         )
+    # The last of them takes the form's figures apart: see ``side_by_side``.
     chosen = "sampling" if strategy == "all" else strategy
     return GenerationRequest(
         text or "",
@@ -129,6 +133,39 @@ def _form(form: Form) -> GenerationRequest:
     )
 
 
+# So many texts stand side by side; further ones begin a new row.
+_ABREAST: Final = 3
+
+
+def strategy_name(request: GenerationRequest) -> str:
+    """How a text's tokens are chosen, with the figure that matters."""
+    if request.strategy == "greedy":
+        likeliest = STRATEGIES["greedy"]
+        return _(likeliest)
+    if request.strategy == "beam":
+        return _("búsqueda en haz de {n}").format(n=request.beams)
+    parts = []
+    if request.temperature != 1:
+        parts.append(_("temperatura {n}").format(n=format_number(request.temperature, 1)))
+    if request.top_k:
+        parts.append(f"top-k {request.top_k}")
+    if request.top_p < 1:
+        parts.append(f"top-p {format_number(request.top_p, 2)}")
+    return " · ".join(parts) or _("al azar, sin retoques")
+
+
+def side_by_side(request: GenerationRequest) -> list[GenerationRequest]:
+    """The same beginning with each way to choose tokens alone: each figure of the form, the others switched off."""
+    plain_chance = replace(request, strategy="sampling", temperature=1.0, top_k=0, top_p=1.0)
+    return [
+        replace(request, strategy="greedy"),
+        replace(plain_chance, temperature=request.temperature),
+        replace(plain_chance, top_k=request.top_k),
+        replace(plain_chance, top_p=request.top_p),
+        replace(request, strategy="beam"),
+    ]
+
+
 @dataclass(slots=True)
 class _Writing:
     """One text that is being written, or was."""
@@ -139,13 +176,13 @@ class _Writing:
     stream: Stream[Step]
 
 
-def _start(key: str, requests: list[GenerationRequest], model: str) -> None:
+def _start(key: str, wanted: list[tuple[GenerationRequest, str]]) -> None:
     _stop(key)
     made = []
-    for request in requests:
+    for request, model in wanted:
         stream: Stream[Step] = Stream()
         asked = replace(request, stream=stream)
-        job = Job(lambda asked=asked: engine().run(_task(), asked, model=model))  # type: ignore[misc]
+        job = Job(lambda asked=asked, model=model: engine().run(_task(), asked, model=model))  # type: ignore[misc]
         made.append(_Writing(request, model, job, stream))
     st.session_state[f"{key}_writing"] = made
 
@@ -155,12 +192,11 @@ def _stop(key: str) -> None:
         one.stream.stop()
 
 
-def _custom(form: Form, request: GenerationRequest, item: ModelEntry, key: str, state: PageState) -> None:
-    requests = [request]
-    if form["strategy"] == "all":
-        requests = [replace(request, strategy=name) for name in ("greedy", "sampling", "beam")]
+def _custom(form: Form, request: GenerationRequest, items: tuple[ModelEntry, ...], key: str, state: PageState) -> None:
+    requests = side_by_side(request) if form["strategy"] == "all" else [request]
+    wanted = [(one, item.key) for item in items for one in requests]
     if st.session_state.pop(f"{key}_go_pressed", False):
-        _start(key, requests, item.key)
+        _start(key, wanted)
     writing: list[_Writing] = st.session_state.get(f"{key}_writing", [])
     if not writing:
         st.info(_("Pulsa «Escribir»: los tokens aparecen según salen."), icon=":material/play_arrow:")
@@ -168,45 +204,65 @@ def _custom(form: Form, request: GenerationRequest, item: ModelEntry, key: str, 
     if any(one.job.running for one in writing):
         _watch(key)
         return
-    if [one.request for one in writing] != requests or writing[0].model != item.key:
+    if [(one.request, one.model) for one in writing] != wanted:
         st.caption(_("Cambiaste algo: lo de abajo es de antes. Pulsa «Escribir» para volver a hacerlo."))
-    columns = st.columns(len(writing), gap="medium") if len(writing) > 1 else [st.container()]
-    shown = None
-    for column, one in zip(columns, writing, strict=True):
-        with column:
-            shown = _show_one(form, one, f"{key}_{one.request.strategy}", titled=len(writing) > 1)
-    if len(writing) == 1 and shown is not None:
-        show_answered_by(shown.entry, shown.outcome)
-        share_row(state, code=_code(shown.request, shown.entry), downloads=_files(shown), key=f"{shown.key}_share")
+    shown = []
+    for number, (one, place) in enumerate(zip(writing, _places(writing), strict=True)):
+        with place:
+            shown.append(_show_one(form, one, f"{key}_{number}", _title(one, writing)))
+    there = [one for one in shown if one is not None]
+    if len(writing) == 1 and there:
+        show_answered_by(there[0].entry, there[0].outcome)
+    if there:
+        code = "\n\n".join(_code(one.request, one.entry) for one in there)
+        share_row(state, code=code, downloads=_all_files(there), key=f"{key}_share")
+
+
+def _places(writing: list[_Writing]) -> list["DeltaGenerator"]:
+    """A place for each text: a column, with a row for each model and at most three in a row."""
+    if len(writing) == 1:
+        return [st.container()]
+    models = list(dict.fromkeys(one.model for one in writing))
+    # Two texts of two models stand side by side; several of each begin a row of their own.
+    groups = [writing] if len(models) == len(writing) else [[o for o in writing if o.model == m] for m in models]
+    places: list[DeltaGenerator] = []
+    for group in groups:
+        for at in range(0, len(group), _ABREAST):
+            row = st.columns(min(_ABREAST, len(group)), gap="medium")
+            places += row[: len(group) - at]
+    return places
+
+
+def _title(one: _Writing, writing: list[_Writing]) -> str:
+    """What tells a text from those beside it."""
+    models = len({other.model for other in writing}) > 1
+    ways = len({other.request for other in writing}) > 1
+    parts = [strategy_name(one.request)] if ways else []
+    if models:
+        parts.append(entry(one.model).name(get_language()))
+    return " · ".join(parts)
 
 
 @fragment(run_every=0.3)
 def _watch(key: str) -> None:
     writing: list[_Writing] = st.session_state[f"{key}_writing"]
-    running = [one for one in writing if one.job.running]
-    columns = st.columns(len(writing), gap="medium") if len(writing) > 1 else [st.container()]
-    for column, one in zip(columns, writing, strict=True):
+    running = any(one.job.running for one in writing)
+    for one, place in zip(writing, _places(writing), strict=True):
         steps = one.stream.poll()
-        with column:
-            if len(writing) > 1:
-                st.markdown("### " + _(STRATEGIES[one.request.strategy]))
+        with place:
+            if title := _title(one, writing):
+                st.markdown("### " + plain(title))
             st.text(one.request.text + "".join(step.text for step in steps))
             st.caption(_("{n} de {total} tokens").format(n=len(steps), total=one.request.tokens))
     if running:
-        st.button(
-            _("Detener"),
-            icon=":material/stop:",
-            key=f"{key}_stop",
-            on_click=_stop,
-            args=(key,),
-        )
+        st.button(_("Detener"), icon=":material/stop:", key=f"{key}_stop", on_click=_stop, args=(key,))
     else:
         st.rerun()
 
 
-def _show_one(form: Form, one: _Writing, key: str, *, titled: bool) -> Shown | None:
-    if titled:
-        st.markdown("### " + _(STRATEGIES[one.request.strategy]))
+def _show_one(form: Form, one: _Writing, key: str, title: str) -> Shown | None:
+    if title:
+        st.markdown("### " + plain(title))
     try:
         outcome = one.job.result()
     except TallerError as error:
@@ -268,9 +324,14 @@ def _show_text(shown: Shown) -> None:
     _show_rivals(shown, result.steps[selected])
 
 
+def visible(token: str) -> str:
+    """A token's text with its spaces and line breaks as signs."""
+    return token.replace(" ", "␣").replace("\n", "⏎") or "∅"
+
+
 def _show_rivals(shown: Shown, step: Step) -> None:
     st.markdown("#### " + plain(_("En lugar de «{token}»").format(token=step.text.strip() or "␣")))
-    names = [rival.text.replace(" ", "␣").replace("\n", "⏎") or "∅" for rival in step.rivals]
+    names = [visible(rival.text) for rival in step.rivals]
     if shown.request.strategy == "sampling":
         figure, alt = charts.two_shares(
             names,
@@ -302,34 +363,47 @@ def _code(request: GenerationRequest, item: ModelEntry) -> str:
 
 
 def _files(shown: Shown) -> tuple[Download, ...]:
-    result: GenerationResult = shown.result
+    return _all_files([shown])
+
+
+def _all_files(several: list[Shown]) -> tuple[Download, ...]:
+    """One table and one file for all the texts that stand side by side."""
     return table_and_json(
         "generation",
-        ["step", "piece", "text", "probability", "adjusted", "entropy_bits"],
+        ["model", "strategy", "step", "piece", "text", "probability", "adjusted", "entropy_bits"],
         lambda: [
-            (n, s.piece, s.text, s.probability, s.adjusted, s.entropy_bits) for n, s in enumerate(result.steps, 1)
+            (one.entry.id, one.request.strategy, n, s.piece, s.text, s.probability, s.adjusted, s.entropy_bits)
+            for one in several
+            for n, s in enumerate(one.result.steps, 1)
         ],
-        lambda: {
-            "beginning": shown.request.text,
-            "text": result.text,
-            "model": shown.entry.id,
-            "strategy": shown.request.strategy,
-            "temperature": shown.request.temperature,
-            "top_k": shown.request.top_k,
-            "top_p": shown.request.top_p,
-            "seed": shown.request.seed,
-            "finish": result.finish,
-            "perplexity": result.perplexity,
-            "steps": [
-                {
-                    "piece": s.piece,
-                    "probability": s.probability,
-                    "rivals": [{"text": r.text, "probability": r.probability} for r in s.rivals],
-                }
-                for s in result.steps
-            ],
-        },
+        lambda: [_whole(one) for one in several],
     )
+
+
+def _whole(shown: Shown) -> dict[str, Any]:
+    result: GenerationResult = shown.result
+    request: GenerationRequest = shown.request
+    return {
+        "beginning": request.text,
+        "text": result.text,
+        "model": shown.entry.id,
+        "strategy": request.strategy,
+        "temperature": request.temperature,
+        "top_k": request.top_k,
+        "top_p": request.top_p,
+        "beams": request.beams,
+        "seed": request.seed,
+        "finish": result.finish,
+        "perplexity": result.perplexity,
+        "steps": [
+            {
+                "piece": step.piece,
+                "probability": step.probability,
+                "rivals": [{"text": rival.text, "probability": rival.probability} for rival in step.rivals],
+            }
+            for step in result.steps
+        ],
+    }
 
 
 def _catalogue(_language: Language) -> str:
@@ -363,5 +437,12 @@ VIEW = TaskView(
     files=_files,
     marks=("causal-language-model", "causal-attention", "prompt-and-completion", "autoencoding-and-autoregressive"),
     button=lambda: _("Escribir"),
+    # What would come next, by its first hundred candidates, so that a word that is high after one text is found
+    # lower down after the other.
+    contrast=Contrast(
+        make=lambda text, _form: GenerationRequest(text, tokens=1, rivals=100),
+        values=lambda result: {visible(r.text): r.probability for step in result.steps for r in step.rivals},
+        unit=lambda: _("probabilidad de ser el token que sigue"),
+    ),
     custom=_custom,
 )

@@ -1,5 +1,6 @@
 """Which models can answer a task here: the choice of one, of a second beside it, and what to do without any."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -14,6 +15,7 @@ from core.settings import get_settings
 from core.tasks.common import Timing
 from core.ui.language import fragment
 from core.ui.messages import plain
+from core.ui.model_facts import licence_text, parameters_text
 from core.ui.resources import downloads
 from core.ui.system.download import download_control, size_text
 from core.ui.tasks.view import Language
@@ -37,10 +39,7 @@ def models_for(task: str, language: Language) -> Models:
 
 def size_line(item: ModelEntry) -> str:
     """A model's size and licence, in a few words."""
-    assert item.weights is not None
-    millions = item.weights.parameters / 1e6
-    size = _("{n} millones de parámetros").format(n=format_number(millions, 0 if millions >= 10 else 1))
-    return f"{size} · {item.licence}"
+    return f"{parameters_text(item)} · {licence_text(item)}"
 
 
 def _label(key: str) -> str:
@@ -74,11 +73,17 @@ def choose_model(models: Models, key: str, task: str, language: Language) -> Mod
     return entry(chosen or choice.entry.key)
 
 
-def choose_second(models: Models, first: ModelEntry, task: str, key: str) -> ModelEntry | None:
-    """The field for a second model beside the first; those of the other language are offered, too."""
+def choose_second(first: ModelEntry, tasks: Sequence[str], key: str) -> ModelEntry | None:
+    """The field for a second model beside the first; those of the other language are offered, too.
+
+    Args:
+        first: the one that answers.
+        tasks: the catalogue's names of the tasks whose models are offered, the page's own first.
+        key: the field's key.
+    """
     able = [
         item
-        for item in entries_for(task)
+        for item in {item.key: item for task in tasks for item in entries_for(task)}.values()
         if item.weights is not None and item.key != first.key and locate_model(item, get_settings()) is not None
     ]
     if not able:

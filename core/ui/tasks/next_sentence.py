@@ -1,20 +1,26 @@
 """Next sentence: does B follow A?"""
 
-from typing import Any
+from typing import Any, Final
 
+import pandas as pd
 import streamlit as st
 
 from core.catalog import ModelEntry
+from core.course.tasks import task_examples
 from core.i18n import format_percent
 from core.i18n import gettext as _
 from core.runtime.task import Task
-from core.tasks.next_sentence import NextSentenceRequest, NextSentenceResult
+from core.tasks.next_sentence import NextSentenceRequest, NextSentenceResult, pairs_from
 from core.ui import charts
-from core.ui.messages import plain
+from core.ui.messages import errors_shown, plain
 from core.ui.share import Download
+from core.ui.tasks.answers import answer
 from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
-from core.ui.tasks.view import Form, Language, Shown, TaskView, text_field
+from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, text_field
+
+# Pairs of each kind that the model is asked about.
+_EACH: Final = 8
 
 
 def _task() -> Task[NextSentenceRequest, NextSentenceResult]:
@@ -25,9 +31,14 @@ def _task() -> Task[NextSentenceRequest, NextSentenceResult]:
 
 def _form(form: Form) -> NextSentenceRequest:
     left, right = st.columns(2)
-    first = left.text_area(_("Frase A"), key=form.key("text"), height=100, persist_state="session")
+    with left:
+        _options(form)
     second = right.text_area(_("Frase B"), key=form.key("second"), height=100, persist_state="session")
-    return NextSentenceRequest(first or "", second or "")
+    return NextSentenceRequest(str(form["text"]), second or "")
+
+
+def _options(form: Form) -> None:
+    st.text_area(_("Frase A"), key=form.key("text"), height=100, persist_state="session")
 
 
 def _show(shown: Shown) -> None:
@@ -44,6 +55,52 @@ def _show(shown: Shown) -> None:
             "o mejor: se acierta casi siempre con solo mirar si las dos frases tratan del **mismo tema**."
         )
     )
+    _exam(shown)
+
+
+def _exam(shown: Shown) -> None:
+    """The same question for many pairs: neighbours, sentences of two texts, neighbours the wrong way round."""
+    with st.expander(_("Muchas parejas: de verdad, al azar y al revés"), icon=":material/quiz:"):
+        st.markdown(
+            _(
+                "Se toman frases seguidas de los textos de ejemplo (de verdad), se cambia la segunda por una de otro "
+                "texto (al azar) y se les da la vuelta (al revés). Si el modelo solo mira el tema, las del revés le "
+                "parecerán tan buenas como las de verdad."
+            )
+        )
+        pressed = f"{shown.key}_exam_pressed"
+        st.button(
+            _("Preguntarle por todas"),
+            icon=":material/quiz:",
+            key=f"{shown.key}_exam",
+            on_click=lambda: st.session_state.update({pressed: shown.entry.key}),
+        )
+        if st.session_state.get(pressed) != shown.entry.key:
+            return
+        texts = [example.fields["text"] for example in task_examples("summary", shown.form.language)]
+        pairs = pairs_from(texts, _EACH)
+        requests = [NextSentenceRequest(pair.first, pair.second) for pair in pairs]
+        with errors_shown():
+            with st.spinner(_("Calculando…"), show_time=True):
+                chances = [answer(_task(), request, shown.entry.key).result.follows for request in requests]
+            kinds = {"true": _("de verdad"), "random": _("al azar"), "reversed": _("al revés")}
+            rows = [
+                (kinds[pair.kind], chance, pair.first, pair.second) for pair, chance in zip(pairs, chances, strict=True)
+            ]
+            groups = {name: [row[1] for row in rows if row[0] == name] for name in kinds.values()}
+            st.markdown("**" + _("Probabilidad media de que B siga a A") + "**")
+            figure, alt = charts.shares(list(groups), [sum(group) / len(group) for group in groups.values()])
+            st.plotly_chart(figure, key=f"{shown.key}_exam_plot", alt=alt, config={"displayModeBar": False})
+            said = "; ".join(
+                _("{kind}: dice que sí en {n} de {total}").format(
+                    kind=name, n=sum(chance >= 0.5 for chance in group), total=len(group)
+                )
+                for name, group in groups.items()
+            )
+            st.caption(plain(said))
+            columns = [_("pareja"), _("sigue"), "A", "B"]
+            column = st.column_config.ProgressColumn(columns[1], min_value=0, max_value=1, format="percent")
+            st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, column_config={columns[1]: column})
 
 
 def _code(request: NextSentenceRequest, item: ModelEntry) -> str:
@@ -93,4 +150,11 @@ VIEW = TaskView(
     files=_files,
     marks=("next-sentence-prediction", "special-tokens", "cls-pooling"),
     button=lambda: _("Comprobar"),
+    # The two texts are two second sentences after one first.
+    contrast=Contrast(
+        make=lambda text, form: NextSentenceRequest(str(form["text"]), text),
+        values=lambda result: {_("sigue"): result.follows, _("es otra cualquiera"): 1 - result.follows},
+        unit=lambda: _("probabilidad"),
+    ),
+    options=_options,
 )

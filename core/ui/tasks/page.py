@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 import streamlit as st
 
 from core.catalog import ModelEntry, entries
-from core.course.tasks import task_examples
+from core.course.tasks import contrast_pairs, task_examples
 from core.errors import TallerError
 from core.i18n import get_language
 from core.i18n import gettext as _
@@ -13,9 +13,10 @@ from core.tasks.language import likely_language
 from core.ui.frame import show_models_in_use
 from core.ui.glossary import glossary_marks
 from core.ui.messages import errors_shown, plain
+from core.ui.model_facts import licence_text
 from core.ui.navigation import N_
 from core.ui.share import share_row
-from core.ui.state import PageState, Param, one_of
+from core.ui.state import PageState, Param, one_of, pack_text, unpack_text
 from core.ui.tasks.answers import answer
 from core.ui.tasks.models import (
     choose_model,
@@ -43,7 +44,7 @@ FIELD_NAMES: Final = frozenset(
     {"text", "second", "question", "labels", "template", "several", "strategy", "top", "pieces", "count", "pooling"}
     | {"tokens", "temperature", "k", "p", "beams", "seed", "pronoun", "explain", "length", "kind", "penalty"}
 )
-_COMMON: Final = frozenset({"task", "tl", "mode", "model", "versus"})
+_COMMON: Final = frozenset({"task", "tl", "mode", "model", "versus", "a", "b"})
 
 
 def _base() -> PageState:
@@ -88,9 +89,21 @@ class TaskPage:
                 Param("model", self.model_key, "", decode=_known_model),
                 Param("versus", self.second_key, "", decode=_known_model),
                 *self.form.params(),
+                *self._pair_params(),
             ),
             FIELD_NAMES | _COMMON,
         )
+
+    def _pair_params(self) -> list[Param]:
+        """The two texts of a contrast pair, for links; the first pair's are there at first."""
+        if self.view.contrast is None:
+            return []
+        pairs = contrast_pairs(self.card.slug, self.form.language)
+        first = (pairs[0].a, pairs[0].b) if pairs else ("", "")
+        return [
+            Param(name, self.form.key(f"pair_{name}"), text, pack_text, unpack_text)
+            for name, text in zip("ab", first, strict=True)
+        ]
 
     @property
     def model_key(self) -> str:
@@ -197,6 +210,7 @@ class TaskPage:
             from core.ui.tasks.contrast import show_contrast
 
             with errors_shown():
+                self._options()
                 first, second = self._models(task, models)
                 show_contrast(self, [model for model in (first, second) if model is not None])
         else:
@@ -204,6 +218,7 @@ class TaskPage:
 
             assert self.view.batch is not None
             with errors_shown():
+                self._options()
                 first, _second = self._models(task, models, second=False)
                 show_batch(
                     self.view.batch(self.form), model=first.key, key=f"{self.prefix}_batch", example=self._rows()
@@ -211,6 +226,10 @@ class TaskPage:
         if self.view.marks:
             glossary_marks(*self.view.marks, key=f"{self.prefix}_g")
         self.state.publish()
+
+    def _options(self) -> None:
+        if self.view.options is not None:
+            self.view.options(self.form)
 
     def _rows(self) -> bytes | None:
         """The texts of the examples, as a file to try the tab with."""
@@ -224,10 +243,10 @@ class TaskPage:
         other = None
         if second:
             with right:
-                other = choose_second(models, first, task, self.second_key)
+                other = choose_second(first, (task, *self.view.also), self.second_key)
         in_use = [item for item in (first, other) if item is not None]
         reader = get_language()
-        show_models_in_use([(item.name(reader), item.licence) for item in in_use])
+        show_models_in_use([(item.name(reader), licence_text(item)) for item in in_use])
         return first, other
 
     def _try(self, task: str, models: Any) -> None:
@@ -235,7 +254,8 @@ class TaskPage:
         if not models.here:
             offer_downloads(models, self.prefix)
             return
-        first, second = self._models(task, models, second=self.view.custom is None)
+        first, second = self._models(task, models)
+        both = (first,) if second is None else (first, second)
         pressed = f"{self.prefix}_go_pressed"
         st.button(
             self.view.button(),
@@ -248,15 +268,12 @@ class TaskPage:
         )
         self._hint_language(first)
         if self.view.custom is not None:
-            self.view.custom(self.form, request, first, self.prefix, self.state)
+            self.view.custom(self.form, request, both, self.prefix, self.state)
             return
-        if second is None:
-            self._answer(request, first, f"{self.prefix}_a")
-            return
-        columns = st.columns(2, gap="medium")
-        for column, item, name in zip(columns, (first, second), "ab", strict=True):
+        columns = st.columns(2, gap="medium") if len(both) > 1 else [st.container()]
+        for column, item, name in zip(columns, both, "ab", strict=False):
             with column:
-                self._answer(request, item, f"{self.prefix}_{name}")
+                self._answer(request, item, f"{self.prefix}_{name}", beside=len(both) > 1)
 
     def _hint_language(self, item: ModelEntry) -> None:
         text = self.form["text"] if any(field.name == "text" for field in self.view.fields) else ""
@@ -270,7 +287,7 @@ class TaskPage:
                 icon=":material/translate:",
             )
 
-    def _answer(self, request: Any, item: ModelEntry, key: str) -> None:
+    def _answer(self, request: Any, item: ModelEntry, key: str, *, beside: bool) -> None:
         with errors_shown():
             try:
                 with st.spinner(_("Calculando…"), show_time=True):
@@ -278,7 +295,7 @@ class TaskPage:
             except TallerError as error:
                 st.warning(plain(str(error)), icon=":material/info:")
                 return
-            shown = Shown(request, outcome, item, key, self.form)
+            shown = Shown(request, outcome, item, key, self.form, beside)
             self.view.show(shown)
             show_answered_by(item, outcome)
             share_row(self.state, code=self.view.code(request, item), downloads=self.view.files(shown), key=key)

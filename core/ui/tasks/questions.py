@@ -1,6 +1,6 @@
 """Questions on a text: the answer in its place, its rivals, and where the model saw begin and end."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import streamlit as st
@@ -9,7 +9,7 @@ from core.catalog import ModelEntry
 from core.i18n import format_percent
 from core.i18n import gettext as _
 from core.runtime.task import Task
-from core.tasks.question_answering import LONGEST_ANSWER, QuestionRequest, QuestionResult
+from core.tasks.question_answering import LONGEST_ANSWER, STRIDE, WINDOW, QuestionRequest, QuestionResult
 from core.ui import charts
 from core.ui.marked import Mark, marked_text
 from core.ui.messages import plain
@@ -18,6 +18,9 @@ from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
 from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, text_field
 from core.ui.tasks.written import show_written, written_request
+
+if TYPE_CHECKING:
+    from core.ui.tasks.batch import BatchSpec
 
 # Tokens on each side of the best answer that are drawn.
 _AROUND: Final = 20
@@ -30,7 +33,7 @@ def _task() -> Task[QuestionRequest, QuestionResult]:
 
 
 def _form(form: Form) -> QuestionRequest:
-    question = st.text_input(_("Tu pregunta"), key=form.key("question"), persist_state="session")
+    _options(form)
     context = st.text_area(
         _("El texto donde está la respuesta"),
         key=form.key("text"),
@@ -38,13 +41,26 @@ def _form(form: Form) -> QuestionRequest:
         persist_state="session",
         placeholder=_("Pega un párrafo, un artículo o un capítulo"),
     )
-    return QuestionRequest(question or "", context or "")
+    return _request(form, context or "")
+
+
+def _options(form: Form) -> None:
+    st.text_input(_("Tu pregunta"), key=form.key("question"), persist_state="session")
+
+
+def _request(form: Form, context: str) -> QuestionRequest:
+    return QuestionRequest(str(form["question"]), context)
+
+
+def _not_there(result: QuestionResult) -> bool:
+    """Whether the model finds it likelier that the text doesn't say than any one stretch."""
+    return not result.answers or result.no_answer > result.answers[0].probability
 
 
 def _show(shown: Shown) -> None:
     result: QuestionResult = shown.result
     best = result.answers[0] if result.answers else None
-    if best is None or result.no_answer > best.probability:
+    if best is None or _not_there(result):
         st.markdown("### " + _("No está en el texto"))
         st.markdown(
             plain(
@@ -117,12 +133,16 @@ def _show(shown: Shown) -> None:
 
 
 def _code(request: QuestionRequest, item: ModelEntry) -> str:
+    window = min(WINDOW, item.window)
+    missing = _("No está en el texto")
     return (
         load_lines(item, "QuestionAnswering") + f"\nquestion = {literal(request.question)}\n"
         f"context = {literal(request.context)}\n"
         "# Windows that overlap, so that a long text is read whole.\n"
-        "window = min(384, tokenizer.model_max_length)\n"
-        'encoded = tokenizer(question, context, truncation="only_second", max_length=window, stride=128,\n'
+        f"window = {window}\n"
+        'asked = len(tokenizer(question, add_special_tokens=False)["input_ids"])\n'
+        'encoded = tokenizer(question, context, truncation="only_second", max_length=window,\n'
+        f"                    stride=min({STRIDE}, (window - asked) // 3),\n"
         "                    padding=True, return_overflowing_tokens=True, return_offsets_mapping=True,\n"
         '                    return_tensors="pt")\n'
         'offsets = encoded.pop("offset_mapping").tolist()\n'
@@ -130,6 +150,8 @@ def _code(request: QuestionRequest, item: ModelEntry) -> str:
         "with torch.inference_mode():\n"
         "    output = model(**encoded)\n"
         'best = (float("-inf"), 0, 0)\n'
+        '# [CLS] as first and last token stands for "the text doesn\'t say", in every window.\n'
+        "nothing = float((output.start_logits[:, 0] + output.end_logits[:, 0]).min())\n"
         "for row in range(len(offsets)):\n"
         "    inside = [i for i, part in enumerate(encoded.sequence_ids(row)) if part == 1]\n"
         "    first, last = output.start_logits[row], output.end_logits[row]\n"
@@ -138,7 +160,7 @@ def _code(request: QuestionRequest, item: ModelEntry) -> str:
         "            score = float(first[i] + last[j])\n"
         "            if score > best[0]:\n"
         "                best = (score, offsets[row][i][0], offsets[row][j][1])\n"
-        "print(context[best[1] : best[2]])\n"
+        f"print(context[best[1] : best[2]] if best[0] >= nothing else {missing!r})\n"
     )
 
 
@@ -161,6 +183,26 @@ def _files(shown: Shown) -> tuple[Download, ...]:
                 for t in result.tokens
             ],
         },
+    )
+
+
+def _columns(result: QuestionResult) -> dict[str, Any]:
+    missing = _not_there(result)
+    return {
+        _("respuesta"): _("No está en el texto") if missing else result.answers[0].text,
+        _("probabilidad"): round(result.no_answer if missing else result.answers[0].probability, 4),
+    }
+
+
+def _batch(form: Form) -> "BatchSpec":
+    from core.ui.tasks.batch import BatchSpec
+
+    return BatchSpec(
+        task=_task(),
+        make=lambda text: _request(form, text),
+        columns=_columns,
+        plot="labels",
+        column=_("respuesta"),
     )
 
 
@@ -193,8 +235,10 @@ VIEW = TaskView(
     marks=("extractive-and-abstractive-questions", "context-window", "character-offsets"),
     button=lambda: _("Responder"),
     contrast=Contrast(
-        make=lambda text, form: QuestionRequest(str(form["question"]), text),
+        make=lambda text, form: _request(form, text),
         values=lambda result: {answer.text: answer.probability for answer in result.answers},
         unit=lambda: _("probabilidad"),
     ),
+    batch=_batch,
+    options=_options,
 )

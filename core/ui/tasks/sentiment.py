@@ -1,6 +1,7 @@
 """Sentiment: a bar a label, and the words that the answer depends on."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
@@ -8,14 +9,15 @@ from core.catalog import ModelEntry
 from core.i18n import format_number, format_percent
 from core.i18n import gettext as _
 from core.runtime.task import Task
-from core.tasks.classification import ClassificationRequest, ClassificationResult
+from core.tasks.classification import ClassificationRequest, ClassificationResult, Method, Push
 from core.ui import charts
-from core.ui.downloads import csv_bytes, json_bytes
 from core.ui.marked import Mark, marked_text
 from core.ui.messages import plain
+from core.ui.navigation import N_
 from core.ui.share import Download
 from core.ui.tasks.code import literal, load_lines
-from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, text_field
+from core.ui.tasks.files import table_and_json
+from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, choice_field, text_field
 
 if TYPE_CHECKING:
     from core.ui.tasks.batch import BatchSpec
@@ -27,6 +29,12 @@ LABELS = {
     "neg": lambda: _("negativo"),
     "neu": lambda: _("neutro"),
     "pos": lambda: _("positivo"),
+}
+
+METHODS: Final = {
+    "occlusion": N_("oclusión"),
+    "gradients": N_("gradientes integrados"),
+    "both": N_("los dos, uno debajo del otro"),
 }
 
 
@@ -50,7 +58,17 @@ def _form(form: Form) -> ClassificationRequest:
         persist_state="session",
         placeholder=_("Escribe una opinión: de una película, un restaurante, una clase…"),
     )
-    return ClassificationRequest(text or "", explain=True)
+    method = st.segmented_control(
+        _("Cómo se mide cuánto pesó cada palabra"),
+        list(METHODS),
+        format_func=lambda key: _(METHODS[key]),
+        key=form.key("explain"),
+        required=True,
+        persist_state="session",
+        wrap=True,
+    )
+    methods: dict[str, tuple[Method, ...]] = {"gradients": ("gradients",), "both": ("occlusion", "gradients")}
+    return ClassificationRequest(text or "", methods.get(method or "", ("occlusion",)))
 
 
 def _cut_note(result: ClassificationResult, text: str) -> None:
@@ -75,36 +93,69 @@ def _show(shown: Shown) -> None:
     )
     st.plotly_chart(figure, key=f"{shown.key}_plot", alt=alt, config={"displayModeBar": False})
     _cut_note(result, shown.request.text)
-    if result.pushes:
+    if result.pushes or result.gradients:
         st.markdown("#### " + _("Qué palabras pesaron"))
-        largest = max(abs(push.weight) for push in result.pushes) or 1.0
-        marks = [
-            Mark(
-                push.start,
-                push.end,
-                weight=push.weight / largest,
-                title=_("sin «{word}», «{label}» {change}").format(
-                    word=push.text, label=label_name(best.name), change=_points(-push.weight)
-                ),
-            )
-            for push in result.pushes
-        ]
-        legend = (
-            (1.0, _("empuja hacia «{label}»").format(label=label_name(best.name))),
-            (-1.0, _("empuja en contra")),
-        )
-        marked_text(shown.request.text, marks, legend=legend, key=f"{shown.key}_marks")
+    if result.pushes:
+        st.markdown("**" + _("Oclusión") + "**")
+        _weights(shown, result.pushes, "occlusion")
         st.caption(
             _(
-                "Oclusión: se tapa cada palabra y se mira cuánto baja la probabilidad de la etiqueta ganadora. "
-                "Dice de qué depende la respuesta, no si es correcta."
+                "Se tapa cada palabra y se mira cuánto baja la probabilidad de la etiqueta ganadora. Dice de qué "
+                "depende la respuesta, no si es correcta."
             )
         )
+    if result.gradients:
+        st.markdown("**" + _("Gradientes integrados (integrated gradients)") + "**")
+        _weights(shown, result.gradients, "gradients")
+        _completeness(result)
+
+
+def _weights(shown: Shown, pushes: tuple[Push, ...], name: str) -> None:
+    label = label_name(shown.result.labels[0].name)
+    largest = max(abs(push.weight) for push in pushes) or 1.0
+    marks = [
+        Mark(push.start, push.end, weight=push.weight / largest, title=_told(push, label, name)) for push in pushes
+    ]
+    legend = ((1.0, _("empuja hacia «{label}»").format(label=label)), (-1.0, _("empuja en contra")))
+    marked_text(shown.request.text, marks, legend=legend, key=f"{shown.key}_{name}")
+
+
+def _told(push: Push, label: str, name: str) -> str:
+    if name == "gradients":
+        return _("«{word}» aporta {change} puntos a «{label}»").format(
+            word=push.text, label=label, change=_signed(push.weight)
+        )
+    # With the word hidden the label changes by minus its weight.
+    return _("sin «{word}», «{label}» {change}").format(word=push.text, label=label, change=_points(-push.weight))
+
+
+def _completeness(result: ClassificationResult) -> None:
+    check = result.completeness
+    assert check is not None
+    st.caption(
+        plain(
+            _(
+                "Se va en {steps} pasos del texto con todas sus palabras tapadas al texto entero, sumando gradientes. "
+                "Comprobación de completitud: la etiqueta pasó de {before} a {after}, o sea {gain} puntos, y los "
+                "pesos de las palabras suman {total} (error: {error})."
+            ).format(
+                steps=check.steps,
+                before=format_percent(check.baseline),
+                after=format_percent(check.answer),
+                gain=_signed(check.answer - check.baseline),
+                total=_signed(check.total),
+                error=format_number(check.error * 100, 2),
+            )
+        )
+    )
+
+
+def _signed(change: float) -> str:
+    return ("+" if change >= 0 else "−") + format_number(abs(change) * 100, 1)
 
 
 def _points(change: float) -> str:
-    sign = "+" if change >= 0 else "−"
-    return _("cambia {sign}{n} puntos").format(sign=sign, n=format_number(abs(change) * 100, 1))
+    return _("cambia {change} puntos").format(change=_signed(change))
 
 
 def _code(request: ClassificationRequest, item: ModelEntry) -> str:
@@ -121,28 +172,29 @@ def _code(request: ClassificationRequest, item: ModelEntry) -> str:
 def _files(shown: Shown) -> tuple[Download, ...]:
     result: ClassificationResult = shown.result
 
-    def table() -> bytes:
-        rows = [("label", label.name, label.probability) for label in result.labels]
+    def table() -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = [("label", label.name, label.probability) for label in result.labels]
         rows += [("occlusion", push.text, push.weight) for push in result.pushes]
-        return csv_bytes(["kind", "text", "value"], rows)
+        rows += [("integrated gradients", push.text, push.weight) for push in result.gradients]
+        return rows
 
-    def whole() -> bytes:
-        return json_bytes(
-            {
-                "text": shown.request.text,
-                "model": shown.entry.id,
-                "labels": {label.name: label.probability for label in result.labels},
-                "occlusion": [
-                    {"text": push.text, "start": push.start, "end": push.end, "weight": push.weight}
-                    for push in result.pushes
-                ],
-            }
-        )
-
-    return (
-        Download(_("Tabla (CSV)"), "sentiment.csv", "text/csv", table),
-        Download(_("Todo (JSON)"), "sentiment.json", "application/json", whole),
+    return table_and_json(
+        "sentiment",
+        ["kind", "text", "value"],
+        table,
+        lambda: {
+            "text": shown.request.text,
+            "model": shown.entry.id,
+            "labels": {label.name: label.probability for label in result.labels},
+            "occlusion": _listed(result.pushes),
+            "integrated_gradients": _listed(result.gradients),
+            "completeness": asdict(result.completeness) if result.completeness else None,
+        },
     )
+
+
+def _listed(pushes: tuple[Push, ...]) -> list[dict[str, Any]]:
+    return [{"text": push.text, "start": push.start, "end": push.end, "weight": push.weight} for push in pushes]
 
 
 def _columns(result: ClassificationResult) -> dict[str, Any]:
@@ -160,7 +212,7 @@ def _batch(form: Form) -> "BatchSpec":
         make=lambda text: ClassificationRequest(text),
         columns=_columns,
         plot="labels",
-        label_column=_("etiqueta"),
+        column=_("etiqueta"),
     )
 
 
@@ -175,6 +227,7 @@ VIEW = TaskView(
             "La comida tardó una eternidad, pero el camarero fue encantador y el postre valió la pena.",
             "The food took forever, but the waiter was charming and the dessert was worth the wait.",
         ),
+        choice_field("explain", *METHODS),
     ),
     catalogue=_catalogue,
     task=_task,

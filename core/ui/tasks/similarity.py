@@ -61,6 +61,16 @@ def extremes(result: SimilarityResult) -> tuple[tuple[int, int], tuple[int, int]
 def _matrix(shown: Shown, result: SimilarityResult, name: str) -> None:
     figure, alt = charts.cosines(shown.request.sentences, result.matrix)
     st.plotly_chart(figure, key=f"{shown.key}_plot_{name}", alt=alt, config={"displayModeBar": False})
+    values = [result.matrix[a][b] for a, b in combinations(range(len(result.matrix)), 2)]
+    st.caption(
+        plain(
+            _("Todas las parejas: media {mean}, de {low} a {high}.").format(
+                mean=format_number(sum(values) / len(values), 2),
+                low=format_number(min(values), 2),
+                high=format_number(max(values), 2),
+            )
+        )
+    )
 
 
 def _show(shown: Shown) -> None:
@@ -72,7 +82,9 @@ def _show(shown: Shown) -> None:
         st.text(f"{a + 1}. {sentences[a]}\n{b + 1}. {sentences[b]}")
     if shown.form["pooling"] == "both":
         other = answer(_task(), SimilarityRequest(sentences, "cls"), shown.entry.key).result
-        for column, one, name in zip(st.columns(2), (result, other), ("mean", "cls"), strict=True):
+        # Beside another model there is only half the width: one below the other.
+        columns = [st.container(), st.container()] if shown.beside else st.columns(2)
+        for column, one, name in zip(columns, (result, other), ("mean", "cls"), strict=True):
             with column:
                 st.markdown("#### " + _(POOLINGS[name]))
                 _matrix(shown, one, name)
@@ -150,4 +162,6 @@ VIEW = TaskView(
     files=_files,
     marks=("cosine-similarity", "cls-pooling", "contextual-vector"),
     button=lambda: _("Comparar"),
+    # Encoders that were never trained to compare sentences: beside one that was, they show what pooling does.
+    also=("embeddings",),
 )

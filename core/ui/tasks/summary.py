@@ -1,5 +1,7 @@
 """Extractive summary: the sentences that were chosen, in their text, and the weights that chose them."""
 
+from typing import TYPE_CHECKING, Any
+
 import streamlit as st
 
 from core.catalog import ModelEntry
@@ -14,6 +16,9 @@ from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
 from core.ui.tasks.view import Form, Language, Shown, TaskView, number_field, text_field
 from core.ui.tasks.written import show_written, written_request
+
+if TYPE_CHECKING:
+    from core.ui.tasks.batch import BatchSpec
 
 _ES = (
     "Las abejas de la miel viven en colonias de decenas de miles de individuos. Casi todas son obreras, hembras que no "
@@ -43,8 +48,12 @@ def _task() -> Task[SummaryRequest, SummaryResult]:
 
 def _form(form: Form) -> SummaryRequest:
     text = st.text_area(_("Tu texto"), key=form.key("text"), height=200, persist_state="session")
-    count = st.slider(_("Cuántas frases quedan"), 1, 10, key=form.key("count"), persist_state="session")
-    return SummaryRequest(text or "", count)
+    _options(form)
+    return SummaryRequest(text or "", int(form["count"]))
+
+
+def _options(form: Form) -> None:
+    st.slider(_("Cuántas frases quedan"), 1, 10, key=form.key("count"), persist_state="session")
 
 
 def _show(shown: Shown) -> None:
@@ -118,6 +127,23 @@ def _files(shown: Shown) -> tuple[Download, ...]:
     )
 
 
+def _columns(result: SummaryResult) -> dict[str, Any]:
+    kept = len(result.text.split()) / sum(len(sentence.text.split()) for sentence in result.sentences)
+    return {_("resumen"): result.text, _("parte de las palabras que queda"): round(kept, 4)}
+
+
+def _batch(form: Form) -> "BatchSpec":
+    from core.ui.tasks.batch import BatchSpec
+
+    return BatchSpec(
+        task=_task(),
+        make=lambda text: SummaryRequest(text, int(form["count"])),
+        columns=_columns,
+        plot="numbers",
+        column=_("parte de las palabras que queda"),
+    )
+
+
 def _catalogue(_language: Language) -> str:
     # It needs sentence vectors and no head of its own.
     return "similarity"
@@ -133,4 +159,6 @@ VIEW = TaskView(
     files=_files,
     marks=("summarization-translation-generation", "cosine-similarity"),
     button=lambda: _("Resumir"),
+    batch=_batch,
+    options=_options,
 )

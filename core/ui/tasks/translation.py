@@ -1,5 +1,6 @@
 """Translation: the text, what beam search nearly wrote instead, and where the decoder looked."""
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
@@ -38,6 +39,11 @@ def _form(form: Form) -> TranslationRequest:
         "en": _("Tu texto en inglés, para pasarlo al español"),
     }
     text = st.text_area(name[form.language], key=form.key("text"), height=110, persist_state="session")
+    _options(form)
+    return _request(form, text or "")
+
+
+def _options(form: Form) -> None:
     st.slider(
         _("Haces"),
         1,
@@ -46,7 +52,6 @@ def _form(form: Form) -> TranslationRequest:
         persist_state="session",
         help=_("Cuántos comienzos se llevan a la vez en la búsqueda en haz."),
     )
-    return _request(form, text or "")
 
 
 def _show(shown: Shown) -> None:
@@ -154,7 +159,8 @@ def _files(shown: Shown) -> tuple[Download, ...]:
 
 
 def _columns(result: TranslationResult) -> dict[str, Any]:
-    return {_("traducción"): result.text}
+    sure = [math.exp(sentence.candidates[0].score) for sentence in result.sentences]
+    return {_("traducción"): result.text, _("probabilidad media por token"): round(sum(sure) / len(sure), 4)}
 
 
 def _batch(form: Form) -> "BatchSpec":
@@ -164,8 +170,8 @@ def _batch(form: Form) -> "BatchSpec":
         task=_task(),
         make=lambda text: _request(form, text),
         columns=_columns,
-        plot="none",
-        label_column="",
+        plot="numbers",
+        column=_("probabilidad media por token"),
     )
 
 
@@ -191,4 +197,5 @@ VIEW = TaskView(
     marks=("encoder-decoder", "cross-attention", "summarization-translation-generation"),
     button=lambda: _("Traducir"),
     batch=_batch,
+    options=_options,
 )

@@ -14,7 +14,7 @@ from core.catalog import ModelEntry
 from core.runtime.engine import Outcome
 from core.runtime.task import Task
 from core.ui.share import Download
-from core.ui.state import PageState, Param, pack_text, unpack_text
+from core.ui.state import PageState, Param, flag, pack_text, unpack_text
 
 if TYPE_CHECKING:
     from core.ui.tasks.batch import BatchSpec
@@ -60,6 +60,11 @@ def number_field(name: str, default: float, low: float, high: float) -> Field:
         return value
 
     return Field(name, {"es": default, "en": default}, str, decode)
+
+
+def flag_field(name: str) -> Field:
+    """A field that is on or off; off at first."""
+    return Field(name, {"es": False, "en": False}, lambda value: "1" if value else "0", flag)
 
 
 def choice_field(name: str, *values: str) -> Field:
@@ -118,6 +123,7 @@ class Shown:
         entry: the model that answered.
         key: prefix for the widgets' keys, unique on the page.
         form: the form it came from.
+        beside: another model's answer stands beside it, so that it has half the width.
     """
 
     request: Any
@@ -125,6 +131,7 @@ class Shown:
     entry: ModelEntry
     key: str
     form: Form
+    beside: bool = False
 
     @property
     def result(self) -> Any:
@@ -163,9 +170,12 @@ class TaskView:
         button: what the button says.
         contrast: how contrast pairs are judged; ``None`` where the view isn't offered.
         batch: the form → how many rows are answered; ``None`` where the view isn't offered.
-        custom: draws the whole answer itself, instead of ``show``, from the form, the request, the model, a prefix
-            for keys and the page's link; for answers that arrive bit by bit. ``PREFIX_go_pressed`` is set in
-            the session when the button was pressed.
+        options: draws the fields that aren't the text, for the two views that have texts of their own; ``form``
+            draws them, too.
+        also: the catalogue's names of other tasks, whose models may stand beside one of this task's.
+        custom: draws the whole answer itself, instead of ``show``, from the form, the request, the models (one or
+            two), a prefix for keys and the page's link; for answers that arrive bit by bit. ``PREFIX_go_pressed``
+            is set in the session when the button was pressed.
     """
 
     fields: tuple[Field, ...]
@@ -179,4 +189,6 @@ class TaskView:
     button: Callable[[], str]
     contrast: Contrast | None = None
     batch: "Callable[[Form], BatchSpec] | None" = None
-    custom: Callable[[Form, Any, ModelEntry, str, PageState], None] | None = field(default=None)
+    options: Callable[[Form], None] | None = None
+    also: tuple[str, ...] = ()
+    custom: Callable[[Form, Any, tuple[ModelEntry, ...], str, PageState], None] | None = field(default=None)

@@ -15,13 +15,15 @@ from core.ui.messages import plain
 from core.ui.share import Download
 from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.files import table_and_json
-from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, text_field
+from core.ui.tasks.models import models_for
+from core.ui.tasks.view import Contrast, Form, Language, Shown, TaskView, flag_field, text_field
 
 if TYPE_CHECKING:
     from core.ui.tasks.batch import BatchSpec
 
-# More bars than this can't be read.
+# More bars than this can't be read, nor more names in a heading.
 _SHOWN = 15
+_NAMED = 4
 
 
 def _task() -> Task[ZeroShotRequest, ZeroShotResult]:
@@ -37,11 +39,16 @@ def split_labels(text: str) -> tuple[str, ...]:
 
 def _request(form: Form, text: str) -> ZeroShotRequest:
     template = str(form["template"]).strip() or TEMPLATES[form.language]
-    return ZeroShotRequest(text, split_labels(str(form["labels"])), template)
+    return ZeroShotRequest(text, split_labels(str(form["labels"])), template, bool(form["several"]))
 
 
 def _form(form: Form) -> ZeroShotRequest:
     text = st.text_area(_("Tu texto"), key=form.key("text"), height=110, persist_state="session")
+    _options(form)
+    return _request(form, text or "")
+
+
+def _options(form: Form) -> None:
     left, right = st.columns([3, 2])
     left.text_area(
         _("Tus etiquetas, separadas por comas o una por línea"),
@@ -55,17 +62,41 @@ def _form(form: Form) -> ZeroShotRequest:
         persist_state="session",
         help=_("{} es el lugar de la etiqueta. Cambiar esta frase cambia las respuestas: pruébalo."),
     )
-    return _request(form, text or "")
+    entails = any(item.weights and item.weights.head for item in models_for("zero-shot", form.language).here)
+    st.toggle(
+        _("Puede haber varias etiquetas correctas"),
+        key=form.key("several"),
+        persist_state="session",
+        disabled=not entails,
+        help=_("Cada etiqueta se juzga sola y los porcentajes ya no suman 100.")
+        if entails
+        else _("Hace falta un modelo de implicación (NLI): con el parecido de vectores no se puede."),
+    )
 
 
 def _show(shown: Shown) -> None:
     result: ZeroShotResult = shown.result
-    best = result.labels[0]
-    st.markdown(f"### {plain(best.name)} · {plain(format_percent(best.share))}")
+    right = [label for label in result.labels if not result.several or label.share >= 0.5]
+    best = right[: len(right) if result.several else 1]
+    heading = " + ".join(f"{label.name} · {format_percent(label.share)}" for label in best[:_NAMED])
+    st.markdown("### " + plain(heading or _("Ninguna etiqueta llega al 50 %")))
     shown_labels = result.labels[:_SHOWN]
     figure, alt = charts.shares([label.name for label in shown_labels], [label.share for label in shown_labels])
     st.plotly_chart(figure, key=f"{shown.key}_plot", alt=alt, config={"displayModeBar": False})
-    if result.method == "entailment":
+    if len(result.labels) > _SHOWN:
+        st.caption(
+            _("Las {n} primeras de {total}; todas están en la descarga.").format(n=_SHOWN, total=len(result.labels))
+        )
+    if result.cut:
+        st.info(_("El texto no cabía entero: el modelo leyó solo el principio."), icon=":material/content_cut:")
+    if result.several:
+        st.caption(
+            _(
+                "Método: implicación (NLI), cada etiqueta por su lado: cuánto se sigue su frase del texto frente a "
+                "cuánto lo contradice. Los porcentajes no suman 100."
+            )
+        )
+    elif result.method == "entailment":
         st.caption(
             _(
                 "Método: implicación (NLI). El modelo dice cuánto se sigue del texto la frase de cada etiqueta; "
@@ -89,16 +120,27 @@ def _code(request: ZeroShotRequest, item: ModelEntry) -> str:
         'sentences = [template.replace("{}", label) for label in labels]\n'
     )
     if head is not None:
+        shares = "shares = logits[:, entails].softmax(0)\n"
+        if request.several:
+            shares = (
+                "against = next((i for i, name in model.config.id2label.items() "
+                'if name.lower().startswith("contra")), None)\n'
+                "classes = logits if against is None else logits[:, [against, entails]]\n"
+                "shares = classes.softmax(-1)[:, entails if against is None else 1]\n"
+            )
         return begin + (
-            'inputs = tokenizer([text] * len(labels), sentences, padding=True, truncation=True, return_tensors="pt")\n'
+            "inputs = tokenizer([text] * len(labels), sentences, padding=True, "
+            f'truncation="only_first", max_length={item.window}, return_tensors="pt")\n'
             'entails = next(i for i, name in model.config.id2label.items() if name.lower().startswith("entail"))\n'
             "with torch.inference_mode():\n"
-            "    shares = model(**inputs).logits[:, entails].softmax(0)\n"
+            "    logits = model(**inputs).logits  # (labels, classes)\n"
+            f"{shares}"
             "for index in shares.argsort(descending=True).tolist():\n"
             '    print(f"{labels[index]}: {shares[index]:.4f}")\n'
         )
     return begin + (
-        'inputs = tokenizer([text, *sentences], padding=True, truncation=True, return_tensors="pt")\n'
+        f"inputs = tokenizer([text, *sentences], padding=True, truncation=True, max_length={item.window}, "
+        'return_tensors="pt")\n'
         "with torch.inference_mode():\n"
         "    states = model(**inputs).last_hidden_state  # (texts, tokens, width)\n"
         'mask = inputs["attention_mask"][:, :, None]\n'
@@ -119,6 +161,7 @@ def _files(shown: Shown) -> tuple[Download, ...]:
             "text": shown.request.text,
             "model": shown.entry.id,
             "method": result.method,
+            "several": result.several,
             "template": shown.request.template,
             "labels": [{"label": label.name, "share": label.share, "raw": label.raw} for label in result.labels],
         },
@@ -140,7 +183,7 @@ def _batch(form: Form) -> "BatchSpec":
         make=lambda text: _request(form, text),
         columns=_columns,
         plot="labels",
-        label_column=_("etiqueta"),
+        column=_("etiqueta"),
     )
 
 
@@ -157,6 +200,7 @@ VIEW = TaskView(
         ),
         text_field("labels", "deporte, política, cocina, ciencia", "sports, politics, cooking, science"),
         text_field("template", "Este texto trata de {}.", "This text is about {}."),
+        flag_field("several"),
     ),
     catalogue=_catalogue,
     task=_task,
@@ -172,4 +216,5 @@ VIEW = TaskView(
         unit=lambda: _("parte que le toca"),
     ),
     batch=_batch,
+    options=_options,
 )

@@ -15,6 +15,7 @@ from core.settings import get_settings
 from core.ui.frame import show_models_in_use
 from core.ui.language import fragment
 from core.ui.messages import plain
+from core.ui.model_facts import licence_text
 from core.ui.navigation import N_
 from core.ui.resources import tokenizer_store
 from core.ui.state import PageState, Param, flag, one_of, pack_text, unpack_text
@@ -174,8 +175,12 @@ def get_bundles(keys: list[str]) -> list[TokenizerBundle]:
         _explain_missing(missing, stand_in)
     bundles = [store.get(key) for key in ready]
     language = get_language()
+    named = [(b, entry(b.key)) for b in bundles]
     show_models_in_use(
-        [(entry(b.key).name(language), f"{source_label(b.source, b.key)} · {entry(b.key).licence}") for b in bundles]
+        [
+            (item.name(language), f"{source_label(bundle.source, bundle.key)} · {licence_text(item)}")
+            for bundle, item in named
+        ]
     )
     return bundles
 
