@@ -1,12 +1,20 @@
-"""Attention of any model of the catalogue: what it looked at when it read one or two texts."""
+"""Attention: the types that everything about it shares.
+
+``attention_reading`` computes the weights, ``attention_forms`` makes other matrices of them (words, rollout …),
+``attention_heads`` says what each head does, ``attention_trace`` gives the vectors behind them,
+``attention_hiding`` tries what happens without a token.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Kind = Literal["encoder", "decoder", "cross"]
+
+# Longest input of the page: 12 layers × 12 heads × 512² float32 weights take 151 MB.
+MAX_TOKENS: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +59,32 @@ class AttentionMap:
     rows: tuple[Token, ...]
     columns: tuple[Token, ...]
     weights: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Checks the shape: a matrix beside the wrong tokens would be believed."""
+        if self.weights.ndim != 4 or self.weights.shape[2:] != (len(self.rows), len(self.columns)):
+            raise ValueError(f"weights {self.weights.shape} for {len(self.rows)} × {len(self.columns)} tokens")
+
+    @property
+    def layers(self) -> int:
+        """How many layers."""
+        return self.weights.shape[0]
+
+    @property
+    def heads(self) -> int:
+        """How many heads a layer."""
+        return self.weights.shape[1]
+
+
+def word_groups(tokens: tuple[Token, ...]) -> list[tuple[int, ...]]:
+    """The indexes of the tokens of each word, in order; a special token stands alone."""
+    groups: list[list[int]] = []
+    last: tuple[int, int] | None = None
+    for index, token in enumerate(tokens):
+        word = None if token.special else (token.segment, token.word)
+        if word is not None and word == last:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+        last = word
+    return [tuple(group) for group in groups]
