@@ -68,12 +68,12 @@ class AttentionMap:
     @property
     def layers(self) -> int:
         """How many layers."""
-        return self.weights.shape[0]
+        return int(self.weights.shape[0])
 
     @property
     def heads(self) -> int:
         """How many heads a layer."""
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
 
 def word_groups(tokens: tuple[Token, ...]) -> list[tuple[int, ...]]:

@@ -27,6 +27,8 @@ Floats = npt.NDArray[np.float32]
 
 IMPLEMENTATION: Final = "taller_trace"
 _CROSS: Final = ("encoder_attn", "EncDecAttention", "crossattention")
+# Position biases are of the order of ten; what is below this is a mask.
+_MASKED: Final = -1e4
 _PROJECTIONS: Final = ("o_proj", "out_proj", "c_proj", "o", "out_lin")
 
 
@@ -90,8 +92,6 @@ def _attend(
     **_options: Any,
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     """Attention as Vaswani et al. 2017 write it, in the signature that transformers calls."""
-    import torch
-
     groups = query.shape[1] // key.shape[1]
     if groups > 1:  # several query heads share one key head
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
@@ -254,6 +254,25 @@ class HeadVectors:
         return shares
 
 
+def head_vectors(calls: Sequence[Call], layer: int, head: int) -> HeadVectors:
+    """The queries and keys of one head.
+
+    Args:
+        calls: from ``calls_of``.
+        layer: index, from 0.
+        head: index, from 0.
+    """
+    call = calls[layer]
+    bias = None
+    if call.bias is not None:
+        bias = call.bias[min(head, call.bias.shape[0] - 1)].cpu().numpy().astype(np.float32)
+        # The library writes the mask as the smallest number of the format.
+        bias = np.where(bias < _MASKED, np.float32(-np.inf), bias)
+        bias = bias if bias.any() else None
+    query, key = call.query[head].cpu().numpy(), call.key[head].cpu().numpy()
+    return HeadVectors(layer, head, query, key, call.scale, bias)
+
+
 @dataclass(frozen=True, slots=True)
 class HeadRequest:
     """A text and the head whose vectors are wanted."""
@@ -283,21 +302,7 @@ class ReadHead:
 
     def _one(self, bundle: ModelBundle, request: HeadRequest) -> HeadVectors:
         _traced, calls = calls_of(bundle, prepare(bundle, request.pair))
-        call = calls[request.layer]
-        bias = None
-        if call.bias is not None:
-            bias = call.bias[min(request.head, call.bias.shape[0] - 1)].cpu().numpy().astype(np.float32)
-            # The library writes the mask as the smallest number of the format.
-            bias = np.where(bias < -1e4, np.float32(-np.inf), bias)
-            bias = bias if bias.any() else None
-        return HeadVectors(
-            request.layer,
-            request.head,
-            call.query[request.head].cpu().numpy(),
-            call.key[request.head].cpu().numpy(),
-            call.scale,
-            bias,
-        )
+        return head_vectors(calls, request.layer, request.head)
 
 
 # --- norms ------------------------------------------------------------------------------------------------
