@@ -3,6 +3,7 @@
 All are ``AttentionMap``s again, so that whatever draws or measures one takes the others, too.
 """
 
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -128,3 +129,37 @@ def received(amap: AttentionMap, layer: int, heads: tuple[int, ...]) -> Floats:
     """How much each column receives, the mean over rows and the heads given, ``(columns,)``."""
     mean: Floats = amap.weights[layer, list(heads)].mean((0, 1))
     return mean
+
+
+def shown_groups(tokens: tuple[Token, ...], *, special: bool, words: bool) -> list[tuple[int, ...]]:
+    """Which tokens stand behind each row or column once special tokens are hidden and pieces merged.
+
+    Args:
+        tokens: of the map as it was read.
+        special: whether special tokens are shown.
+        words: whether pieces are merged.
+
+    Returns:
+        For each row or column shown, in order, the indexes of its tokens.
+    """
+    kept = [index for index, token in enumerate(tokens) if special or not token.special]
+    if not words:
+        return [(index,) for index in kept]
+    return [tuple(kept[place] for place in group) for group in word_groups(tuple(tokens[index] for index in kept))]
+
+
+def word_places(tokens: tuple[Token, ...], word: str) -> tuple[int, ...]:
+    """The tokens of a word of the text, as indexes; ``"bank#1"`` is its second occurrence. Empty if there is none.
+
+    Compared without regard to case or accents, which some vocabularies don't know.
+    """
+    wanted, _hash, which = word.partition("#")
+    target = _plain(wanted)
+    found = [group for group in word_groups(tokens) if _plain("".join(tokens[index].text for index in group)) == target]
+    place = int(which) if which.isdecimal() else 0
+    return found[place] if place < len(found) else ()
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFD", text.casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))

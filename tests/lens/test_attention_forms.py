@@ -6,7 +6,16 @@ import torch
 
 from core.errors import InputInvalid
 from core.lens.attention import AttentionMap, Kind, Token
-from core.lens.attention_forms import hide_special, mean_heads, merge_words, norm_weighted, received, rollout
+from core.lens.attention_forms import (
+    hide_special,
+    mean_heads,
+    merge_words,
+    norm_weighted,
+    received,
+    rollout,
+    shown_groups,
+    word_places,
+)
 from core.lens.attention_inputs import TextPair
 from core.lens.attention_reading import TASK
 from tests.lens.attention_models import SENTENCE, family, minilm_eager
@@ -114,3 +123,24 @@ def test_on_the_real_model_rows_still_sum_to_one() -> None:
 
 def test_received_is_the_mean_over_rows_and_heads() -> None:
     assert received(amap([[FOUR, FOUR]], WORDS), 0, (0, 1)) == pytest.approx(np.mean(FOUR, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("special", "words", "expected"),
+    [
+        (True, False, [(0,), (1,), (2,), (3,)]),
+        (True, True, [(0,), (1, 2), (3,)]),
+        (False, False, [(1,), (2,)]),
+        (False, True, [(1, 2)]),
+    ],
+)
+def test_which_tokens_stand_behind_what_is_shown(special: bool, words: bool, expected: list[tuple[int, ...]]) -> None:
+    assert shown_groups(WORDS, special=special, words=words) == expected
+
+
+def test_words_are_found_whatever_the_vocabulary_made_of_them() -> None:
+    tokens = (token("nino", 0), token("toke", 1), token("niza", 1, continues=True), token("nino", 2))
+    assert word_places(tokens, "Niño") == (0,)
+    assert word_places(tokens, "niño#1") == (3,)
+    assert word_places(tokens, "tokeniza") == (1, 2)
+    assert word_places(tokens, "niño#2") == () == word_places(tokens, "gato")
