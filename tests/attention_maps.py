@@ -71,7 +71,7 @@ def demo_map(
     rows = tokens_of(chosen, special)
     if pair:
         rows += tokens_of(pair.split(" "), special, 1)
-    columns = tokens_of("Das Tier war müde".split(" ")) if kind == "cross" else rows
+    columns = tokens_of(["Das", "Tier", "war", "müde"]) if kind == "cross" else rows
     query, key = vectors(int(layers), int(heads), len(rows), len(columns))
     shared = tuple(rows)
     return AttentionMap(

@@ -6,6 +6,7 @@
 const REPORT_MS = 250
 const ASK_MS = 40
 const PLAY_MS = 1200
+const TRIES = 4
 const FILTERS = ["all", "aa", "ab", "ba", "bb"]
 
 class AttentionApp {
@@ -14,6 +15,8 @@ class AttentionApp {
     host.append(this.root)
     this.root.attention = this // for tests and for who looks with the browser's tools
     this.applied = -1
+    this.tries = 0
+    this.asks = 0
     this.state = null
     this.store = null
     this.labels = null
@@ -73,6 +76,21 @@ class AttentionApp {
       if (fresh) this.controls()
     } else if (!themed) return
     this.refresh()
+    this.missing()
+  }
+
+  /** Asks for what this view needs and the message didn't bring: Python may think that this browser has it. */
+  missing() {
+    const { store, state } = this
+    const lacks =
+      !store.has(state.layer) ||
+      (!store.small && store.available.some((layer) => !store.has(layer))) ||
+      (state.view === "neuron" && !this.noVectors && !this.views.neuron.vectors())
+    if (!lacks) this.tries = 0
+    else if (this.tries < TRIES) {
+      this.tries++
+      this.ask()
+    }
   }
 
   /** A choice that this map has: what lies outside is brought in or left out. */
@@ -94,7 +112,7 @@ class AttentionApp {
     this.ask.cancel()
     const { view, layer, heads, row, column } = this.state
     const wants = this.store.has(layer) ? null : layer
-    this.send({ applied: this.applied, view, layer, heads, row, column, have: { ...this.store.have(), wants } })
+    this.send({ applied: this.applied, view, layer, heads, row, column, asks: ++this.asks, have: { ...this.store.have(), wants } })
   }
 
   /** Changes what is chosen, here at once and in Python a moment later. */
@@ -424,8 +442,8 @@ class AttentionApp {
     return this.inkOver("#" + [r, g, b].map((v) => v.toString(16).padStart(2, "0")).join(""))
   }
 
-  /** The legend of the heat maps: the colours from 0 to the top, on their square-root scale. */
-  scaleLegend(top = 1) {
+  /** The legend: the colours from 0 to the top. */
+  scaleLegend(top = 1, title = this.labels.scale) {
     const key = el("span", "key")
     const canvas = el("canvas", "ramp")
     canvas.width = 128
@@ -437,7 +455,7 @@ class AttentionApp {
     context.putImageData(image, 0, 0)
     canvas.setAttribute("aria-hidden", "true")
     key.append(el("span", "", "0"), canvas, el("span", "", this.number(top, top === 1 ? 0 : 2)))
-    key.title = this.labels.scale
+    key.title = title
     return key
   }
 

@@ -58,6 +58,7 @@ def view_labels() -> dict[str, Any]:
         "save_svg": _("Guardar esta vista como SVG"),
         "as_table": _("Verlo como tabla"),
         "scale": _("El color crece con la raíz del peso, para que también se vean los pesos pequeños."),
+        "scale_even": _("El color crece con el peso."),
         # Model view.
         "grid": _("Cabezas del modelo: {layers} capas por {heads} cabezas"),
         "reduced": _(
@@ -112,7 +113,7 @@ def view_labels() -> dict[str, Any]:
             _("Se divide por {scale}, para que no crezca con el largo de los vectores; si hay máscara, se aplica."),
             _("El softmax vuelve positivos los puntajes y los reparte para que sumen 1: son los pesos de atención."),
         ],
-        "columns": [_("k, clave"), _("q × k"), _("q · k, suma"), _("Puntaje"), _("Peso (softmax)")],
+        "columns": [_("k, clave"), _("q × k"), _("q · k"), _("Puntaje"), _("Peso")],
         "negative": _("negativo"),
         "positive": _("positivo"),
         "neuron_label": _("De los vectores a los pesos, una fila por clave"),

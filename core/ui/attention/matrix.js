@@ -91,7 +91,7 @@ class MatrixView {
     const limit = narrow ? 78 : 130
     this.left = Math.min(this.widest[0] + 14, limit)
     this.top = Math.min(this.widest[1] + 14, limit)
-    const tall = Math.max(280, Math.min(window.innerHeight * 0.74, 760) - this.top)
+    const tall = Math.max(280, Math.min(window.innerHeight * 0.66, 760) - this.top)
     this.fitted = clamp(Math.min((this.width - this.left - 6) / m, tall / n), 0.2, 44)
     const side = this.fitted * this.zoom
     this.side = side

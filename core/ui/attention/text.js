@@ -59,9 +59,10 @@ class TextView {
     this.ask.textContent =
       from === null ? fill(labels.tint_received, {}) : fill(labels.tint_given, { token: store.text("row", from), place: from + 1 })
     this.cursor = clamp(same && from !== null ? from : this.cursor, 0, this.items.length - 1)
-    const top = weights ? Math.max(...weights) : 1
+    // On an even scale, so that tokens with the same share as all others stay pale.
+    const top = weights ? Math.max(...weights, Math.min(1, 3 / weights.length)) : 1
     this.items.forEach((item, index) => {
-      const level = weights && weights[index] > 0 ? Math.max(1, Math.round(255 * Math.sqrt(weights[index] / (top || 1)))) : 0
+      const level = weights && weights[index] > 0 ? Math.max(1, Math.round((255 * weights[index]) / top)) : 0
       item.style.backgroundColor = level ? rampColour(theme.ramp, level) : ""
       item.style.color = level ? this.app.inkOn(theme.ramp, level) : ""
       item.lastChild.textContent = weights && this.items.length <= 60 ? this.app.number(weights[index], 2) : ""
@@ -71,7 +72,7 @@ class TextView {
       item.setAttribute("aria-selected", String(chosen))
       if (weights) item.setAttribute("aria-label", `${store.text("column", index)}: ${this.app.weight(weights[index], from)}`)
     })
-    this.key.replaceChildren(this.app.scaleLegend(top))
+    this.key.replaceChildren(this.app.scaleLegend(top, this.app.labels.scale_even))
     if (weights) this.app.painted()
   }
 
