@@ -32,7 +32,7 @@ class HeadView {
     this.root.append(this.titles, this.scroller, this.note)
     this.paintOver = everyFrame(() => this.drawOver())
     this.restart = everyFrame(() => this.drawBase())
-    this.scroller.addEventListener("scroll", () => (this.restart(), this.paintOver()), { passive: true })
+    this.scroller.addEventListener("scroll", () => this.onScroll(), { passive: true })
     this.scroller.addEventListener("pointermove", (event) => this.onPointer(event), { passive: true })
     this.scroller.addEventListener("pointerleave", () => this.point(null))
     this.root.addEventListener("keydown", (event) => this.onKey(event))
@@ -338,6 +338,13 @@ class HeadView {
 
   // -------------------------------------------------------------- pointing
 
+  onScroll() {
+    // Another token is under the pointer now, and the next movement will say which.
+    if (this.pointed) this.point(null)
+    this.restart()
+    this.paintOver()
+  }
+
   onPointer(event) {
     if (event.pointerType === "touch") return
     const box = this.scroller.getBoundingClientRect()
@@ -348,11 +355,13 @@ class HeadView {
     const index = Math.floor(y / this.step)
     const tokens = side === "row" ? this.app.store.rows : this.app.store.columns
     this.point(index >= 0 && index < tokens.length ? { side, index } : null)
+    this.pointed = this.hover !== null
   }
 
   point(found) {
     if (found?.side === this.hover?.side && found?.index === this.hover?.index) return
     this.hover = found
+    this.pointed = false
     this.paintOver()
     const lit = this.lit()
     this.app.say(lit ? this.sentence(lit) : null)

@@ -82,9 +82,9 @@ function fit(canvas, width, height) {
 
 // ---------------------------------------------------------------- colours
 
-// Twelve colours found by search: any two differ by ΔE ≥ 25 in CIELAB, for normal sight and for simulated
-// protanopia, deuteranopia and tritanopia (Machado 2009; weighted 1, 1.25, 1.25 and 0.9), at 2.3:1 or more on the
-// background. A number stands beside each colour all the same.
+// Twelve colours found by search: any two differ by ΔE > 20 in CIELAB, for normal sight and for simulated protanopia,
+// deuteranopia and tritanopia (Machado 2009), at 2.3:1 or more on the background; a test measures it. A number stands
+// beside each colour all the same.
 const HEADS = {
   light: [
     "#0a58a8", "#ce1300", "#1dbd5b", "#c759ed", "#beab00", "#872267",
