@@ -95,9 +95,10 @@ const HEADS = {
     "#fba21c", "#bdffdc", "#217f47", "#d1a1c8", "#7b6d18", "#8dad93",
   ],
 }
-// Weak to strong, on the page's own background. Lightness falls (or rises) all along.
+// Weak to strong, on the page's own background. Lightness falls (or rises) all along, and
+// no two of the 256 levels have the same colour.
 const STOPS = {
-  light: ["#f3f7fb", "#c4dcf2", "#6fade0", "#1f6fb8", "#0a3f7d", "#041f42"],
+  light: ["#f3f7fb", "#b9d6f0", "#6fade0", "#1f6fb8", "#0a3f7d", "#041f42"],
   dark: ["#1a242f", "#1d4166", "#2a6fb5", "#5fb0f2", "#b5e0ff", "#ffffff"],
 }
 const SIGNS = { light: ["#b54a00", "#0a58a8"], dark: ["#ff9d4d", "#6db3f8"] } // minus, plus

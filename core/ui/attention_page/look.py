@@ -1,6 +1,5 @@
 """Part "Mirar": the drawing, what the chosen head does, where attention drains, and the masking test beside it."""
 
-import time
 from typing import Final
 
 import streamlit as st
@@ -30,11 +29,6 @@ from core.ui.messages import errors_shown, plain
 from core.ui.share import share_row
 
 _VIEW_KEY: Final = "at_drawing"
-_SLIDER: Final = "at_layer_slider"
-_PLAYING: Final = "at_playing"
-_STEPPED: Final = "at_stepped"
-_STEP_S: Final = 1.4
-# Below so many tokens the first view is the lines of one head, above the thumbnails.
 _MARKS: Final = (
     "attention",
     "query-key-value",
@@ -52,21 +46,12 @@ def show_look(item: ModelEntry) -> None:
     with st.spinner(_("Calculando…"), show_time=True):
         read = readings.reading(item.key, pair())
     _resolve_pending(read)
-    if st.session_state.get(_PLAYING):
-        _play(item.key)
-    else:
-        _rest(item.key)
+    _drawing(item.key)
     glossary_marks(*_MARKS, key="g_attention")
 
 
-@fragment(run_every=_STEP_S)
-def _play(model: str) -> None:
-    with errors_shown():
-        _show(entry(model))
-
-
 @fragment()
-def _rest(model: str) -> None:
+def _drawing(model: str) -> None:
     with errors_shown():
         _show(entry(model))
 
@@ -92,8 +77,6 @@ def _show(item: ModelEntry) -> None:
     numbers = readings.statistics(item.key, wanted)
     said = captions(amap, numbers, options.form)
     now = _current(amap, options)
-    if amap.layers > 1:
-        now = _layer_slider(amap, now)
     name = item.name(get_language())
     found = attention_view(
         amap,
@@ -144,47 +127,6 @@ def _current(amap: AttentionMap, options: Options) -> Chosen:
         views=options.views,
     )
     return Chosen(found.view, found.layer, found.heads, found.row, found.column)
-
-
-def _layer_slider(amap: AttentionMap, now: Chosen) -> Chosen:
-    """A slider over the layers, and a button that plays them from the first to the last."""
-    session = st.session_state
-    layer, view = now.layer, now.view
-    if session.get(_PLAYING):
-        if time.monotonic() - session.get(_STEPPED, 0.0) >= _STEP_S * 0.8:
-            session[_STEPPED] = time.monotonic()
-            layer += 1
-        if layer >= amap.layers:
-            session[_PLAYING] = False
-            choose(view, amap.layers - 1, now.heads, now.row, now.column)
-            # The fragment that repeats itself belongs to a run of the page that is over.
-            st.rerun()
-    session[_SLIDER] = layer + 1
-
-    def moved() -> None:
-        session["at_layer"] = session[_SLIDER] - 1
-
-    def play() -> None:
-        session[_PLAYING] = not session.get(_PLAYING)
-        if session[_PLAYING]:
-            session[_STEPPED] = time.monotonic()
-            if chosen().view == "model":
-                session["at_view"] = "head"
-            if chosen().layer >= amap.layers - 1:
-                session["at_layer"] = 0
-
-    slider, button = st.columns([4, 1], vertical_alignment="bottom")
-    slider.slider(_("Capa"), 1, amap.layers, key=_SLIDER, on_change=moved)
-    playing = bool(session.get(_PLAYING))
-    if button.button(
-        _("Parar") if playing else _("Recorrer capas"),
-        icon=":material/pause:" if playing else ":material/play_arrow:",
-        key="at_play",
-        on_click=play,
-        width="stretch",
-    ):
-        st.rerun()
-    return Chosen(view, layer, now.heads, now.row, now.column)
 
 
 def _vectors(model: str, wanted: TextPair, now: Chosen, options: Options) -> HeadVectors | None:
