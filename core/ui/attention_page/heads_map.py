@@ -28,7 +28,8 @@ def _cells(numbers: HeadStatistics, name: str) -> tuple[list[list[float]], list[
     if name == "pattern":
         classes = [[numbers.pattern(layer, head)[0] for head in range(heads)] for layer in range(layers)]
         return (
-            [[float(PATTERNS.index(kind)) for kind in row] for row in classes],
+            # The more a head is good for one thing, the brighter.
+            [[float(len(PATTERNS) - PATTERNS.index(kind)) for kind in row] for row in classes],
             [[pattern_name(kind) for kind in row] for row in classes],
         )
     values = getattr(numbers, name).tolist()

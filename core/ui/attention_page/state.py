@@ -178,6 +178,10 @@ def arrive(languages: list[str]) -> None:
         session[EXAMPLE] = ""
     elif not session.get(FILLED) and not session[TEXT]:
         reader = get_language()
+        asked = {key: session[key] for key in (MODEL, VIEW, LAYER, HEADS, FORM, SPECIAL, WORDS, KIND)}
         apply_example(FIRST_EXAMPLE[reader if reader in languages else "en"], keep_part=True)
         session[MODEL] = ""
+        # A link without a text may still say what to show of it.
+        defaults = {param.key: param.default for param in STATE.params}
+        session.update({key: value for key, value in asked.items() if value != defaults[key]})
     session[FILLED] = True

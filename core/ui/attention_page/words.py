@@ -18,11 +18,11 @@ from core.lens.attention_heads import (
 def pattern_name(pattern: Pattern) -> str:
     """A pattern's short name."""
     return {
-        "previous": _("token anterior"),
-        "next": _("token siguiente"),
-        "itself": _("él mismo"),
-        "first": _("el primero de todos"),
-        "separators": _("separadores"),
+        "previous": _("anterior"),
+        "next": _("siguiente"),
+        "itself": _("sí mismo"),
+        "first": _("primero"),
+        "separators": _("separador"),
         "broad": _("repartida"),
         "near": _("cerca"),
         "mixed": _("mixta"),
