@@ -478,9 +478,12 @@ class AttentionApp {
   received() {
     const { store, state } = this
     if (!store.has(state.layer)) return null
-    const sums = new Float64Array(store.columns.length)
+    const [n, m] = [store.rows.length, store.columns.length]
+    const { values, type } = store.planes.get(state.layer)
+    const weight = type === "u2" ? WEIGHT16 : WEIGHT8
+    const sums = new Float64Array(m)
     for (const head of state.heads) {
-      for (let i = 0; i < store.rows.length; i++) for (let j = 0; j < sums.length; j++) sums[j] += store.at(state.layer, head, i, j)
+      for (let i = 0, at = head * n * m; i < n; i++) for (let j = 0; j < m; j++) sums[j] += weight[values[at++]]
     }
     return sums.map((v) => v / (state.heads.length * store.rows.length))
   }

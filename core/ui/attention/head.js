@@ -1,12 +1,13 @@
 // The head view: who looks on the left, who is looked at on the right, a line for each weight.
 //
 // Two canvases the size of the window on the list, not of the list: one holds the lines of all tokens, drawn
-// strongest first in slices of a few milliseconds; the other the lines of the token that is pointed at, drawn anew
+// strongest first and some thousands at a time; the other the lines of the token that is pointed at, drawn anew
 // with each movement. The tokens' names are buttons, so that a keyboard and a screen reader find them.
 
 const STRONGEST = 16000 // lines of all tokens that are drawn; the view says so when there are more
 const ISOLATED = 1600 // lines of one token
-const SLICE_MS = 10
+const SLICE = 4000 // lines of all tokens between two breaths
+const TOGETHER = 16 // lines of one look in one stroke: far quicker than one by one
 
 class HeadView {
   constructor(app) {
@@ -237,28 +238,39 @@ class HeadView {
         : fill(labels.all_lines, { n: this.app.count(lines.all) })
     let k = 0
     const goOn = () => {
-      const until = performance.now() + SLICE_MS
-      k = this.lines(pen, lines, this.scroller.scrollTop, this.height, k, () => performance.now() > until)
+      k = this.lines(pen, lines, this.scroller.scrollTop, this.height, k, SLICE)
       if (k < lines.size) this.timer = setTimeout(goOn, 0)
       else this.app.painted()
     }
     goOn()
   }
 
-  /** Draws lines from the k-th on that cross the window; stops when told to, and says where. */
-  lines(pen, lines, top, height, k = 0, stop = null) {
+  /** Draws lines from the k-th on that cross the window, so many at most, and says which comes next. */
+  lines(pen, lines, top, height, k = 0, most = Infinity) {
     const few = lines.size < 2500
-    let drawn = 0
-    for (; k < lines.size; k++) {
+    let ends = []
+    let [head, level] = [-1, -1]
+    const flush = () => {
+      if (!ends.length) return
+      const { colour, dash } = this.style(head)
+      const strength = level / 255
+      pen.curves(this.x0, this.x1, ends, colour, strength, few ? 1 + 1.8 * strength : 1, dash)
+      ends = []
+    }
+    for (let drawn = 0; k < lines.size && drawn < most; k++) {
       const y0 = this.y("row", lines.row[k]) - top
       const y1 = this.y("column", lines.column[k]) - top
       if ((y0 < 0 && y1 < 0) || (y0 > height && y1 > height)) continue
-      const { colour, dash } = this.style(lines.head[k])
-      const strength = lines.level[k] / 255
-      const thick = few ? 1 + 1.8 * strength : 1
-      pen.curve(this.x0, y0 + this.offset(lines.head[k]), this.x1, y1 + this.offset(lines.head[k]), colour, strength, thick, dash)
-      if (stop && (++drawn & 31) === 0 && stop()) return k + 1
+      if (lines.head[k] !== head || lines.level[k] !== level || ends.length >= 2 * TOGETHER) {
+        flush()
+        head = lines.head[k]
+        level = lines.level[k]
+      }
+      const shift = this.offset(head)
+      ends.push(y0 + shift, y1 + shift)
+      drawn++
     }
+    flush()
     return k
   }
 
@@ -297,7 +309,8 @@ class HeadView {
     const own = (isRow ? store.rows : store.columns)[lit.index][1]
     const blocked = pass && own !== (isRow ? pass.from : pass.to)
     const others = isRow ? store.columns : store.rows
-    const found = []
+    let found = new Int32Array(others.length * state.heads.length)
+    let size = 0
     const y0 = this.y(lit.side, lit.index) - top
     const edge = isRow ? 0 : this.width - this.names
     pen.rect(edge, y0 - this.step / 2, this.names, this.step, theme.accent, 0.22)
@@ -306,34 +319,43 @@ class HeadView {
       for (let k = 0; k < others.length; k++) {
         if (pass && others[k][1] !== (isRow ? pass.to : pass.from)) continue
         const level = levels[isRow ? (head * n + lit.index) * m + k : (head * n + k) * m + lit.index]
-        if (level) found.push((level << 20) | (head << 12) | k)
+        if (level) found[size++] = (level << 20) | (head << 12) | k
       }
     }
-    if (found.length > ISOLATED) {
-      found.sort((a, b) => b - a)
-      found.length = ISOLATED
-    }
+    found = found.subarray(0, size).sort().subarray(Math.max(0, size - ISOLATED))
+    // By head, and weak ones first; eight levels of strength of one head make a group, which goes in few strokes.
+    found = found.map((code) => (((code >>> 12) & 255) << 20) | ((code >>> 20) << 12) | (code & 4095)).sort()
+    const group = (code) => code >>> 15
     const alone = state.heads.length === 1
-    for (const code of found) {
-      const [level, head, k] = [code >>> 20, (code >>> 12) & 255, code & 4095]
+    const each = Math.min(this.cell, (this.names - 6) / state.heads.length)
+    const farthest = this.width - this.names
+    let ends = []
+    found.forEach((code, index) => {
+      const [head, level, k] = [code >>> 20, (code >>> 12) & 255, code & 4095]
       const y1 = this.y(other, k) - top
       const { colour, dash } = this.style(head)
-      const strength = level / 255
-      // The strip: on the outer side of the name, one cell a head.
+      // The strip: behind the name, one cell a head.
       if (y1 > -this.step && y1 < height + this.step) {
-        if (alone) pen.rect(isRow ? this.width - this.names : 0, y1 - this.step / 2 + 1, this.names, this.step - 2, colour, strength * 0.6)
+        if (alone) pen.rect(isRow ? farthest : 0, y1 - this.step / 2 + 1, this.names, this.step - 2, colour, (level / 255) * 0.6)
         else {
           const place = state.heads.indexOf(head)
-          const each = Math.min(this.cell, (this.names - 6) / state.heads.length)
-          const x = isRow ? this.width - this.names + place * each : this.names - (state.heads.length - place) * each
-          pen.rect(x, y1 - this.step / 2 + 1, each - 1, this.step - 2, colour, strength * 0.75)
+          const x = isRow ? farthest + place * each : this.names - (state.heads.length - place) * each
+          pen.rect(x, y1 - this.step / 2 + 1, each - 1, this.step - 2, colour, (level / 255) * 0.75)
         }
       }
-      if (strength < 0.035 || (y0 < 0 && y1 < 0) || (y0 > height && y1 > height)) continue
-      const shift = this.offset(head)
-      const [left, right] = isRow ? [y0, y1] : [y1, y0]
-      pen.curve(this.x0, left + shift, this.x1, right + shift, colour, strength, 1 + 2.6 * strength, dash)
-    }
+      if (level > 8 && !((y0 < 0 && y1 < 0) || (y0 > height && y1 > height))) {
+        const shift = this.offset(head)
+        if (isRow) ends.push(y0 + shift, y1 + shift)
+        else ends.push(y1 + shift, y0 + shift)
+      }
+      if (ends.length && (index === found.length - 1 || ends.length >= 2 * TOGETHER || group(found[index + 1]) !== group(code))) {
+        const strength = Math.min(1, ((level | 7) + 1) / 256)
+        // A line of one pixel is drawn many times faster than a thick one; where there are many, the strong are thick.
+        const thick = found.length < 250 || strength > 0.4 ? 1 + 2.6 * strength : 1
+        pen.curves(this.x0, this.x1, ends, colour, strength, thick, dash)
+        ends = []
+      }
+    })
   }
 
   // -------------------------------------------------------------- pointing

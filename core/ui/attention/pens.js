@@ -20,16 +20,19 @@ class CanvasPen {
     this.c.strokeRect(x, y, width, height)
   }
 
-  curve(x0, y0, x1, y1, colour, alpha, thick = 1, dash = null) {
+  /** Lines of one look, in one stroke: `ends` holds y on the left and y on the right, by turns. */
+  curves(x0, x1, ends, colour, alpha, thick = 1, dash = null) {
     const { c } = this
-    const half = (x1 - x0) / 2
+    const middle = (x0 + x1) / 2
     c.globalAlpha = alpha
     c.strokeStyle = colour
     c.lineWidth = thick
     c.setLineDash(dash ?? [])
     c.beginPath()
-    c.moveTo(x0, y0)
-    c.bezierCurveTo(x0 + half, y0, x1 - half, y1, x1, y1)
+    for (let k = 0; k < ends.length; k += 2) {
+      c.moveTo(x0, ends[k])
+      c.bezierCurveTo(middle, ends[k], middle, ends[k + 1], x1, ends[k + 1])
+    }
     c.stroke()
     c.globalAlpha = 1
   }
@@ -106,11 +109,15 @@ class SvgPen {
     )
   }
 
-  curve(x0, y0, x1, y1, colour, alpha, thick = 1, dash = null) {
-    const half = (x1 - x0) / 2
+  curves(x0, x1, ends, colour, alpha, thick = 1, dash = null) {
+    const middle = num((x0 + x1) / 2)
+    let path = ""
+    for (let k = 0; k < ends.length; k += 2) {
+      const [left, right] = [num(ends[k]), num(ends[k + 1])]
+      path += `M${num(x0)} ${left}C${middle} ${left} ${middle} ${right} ${num(x1)} ${right}`
+    }
     this.parts.push(
-      `<path d="M${num(x0)} ${num(y0)}C${num(x0 + half)} ${num(y0)} ${num(x1 - half)} ${num(y1)} ${num(x1)} ${num(y1)}" ` +
-        `fill="none" stroke="${colour}" stroke-width="${num(thick)}" stroke-opacity="${alpha.toFixed(3)}"` +
+      `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${num(thick)}" stroke-opacity="${alpha.toFixed(3)}"` +
         (dash ? ` stroke-dasharray="${dash.join(" ")}"/>` : "/>")
     )
   }

@@ -1,6 +1,7 @@
 // The weights in the browser: what packing.py packed, unpacked and kept.
 
 const WEIGHT8 = Float64Array.from({ length: 256 }, (_, level) => (level / 255) ** 2)
+const WEIGHT16 = Float64Array.from({ length: 65536 }, (_, level) => (level / 65535) ** 2)
 
 /** The header and the planes of one message. */
 function unpack(bytes) {
@@ -34,7 +35,7 @@ class Store {
     this.available = header.available
     this.planes = new Map()
     this.small = null
-    this.exact = new Map()
+    this.exact = null // one row of one layer, unrounded
     this.vectors = null
     this.eights = new Map()
     this.causal = header.causal
@@ -45,7 +46,7 @@ class Store {
     for (const plane of header.planes) {
       if (plane.kind === "layer") this.planes.set(plane.layer, plane)
       else if (plane.kind === "thumbnails") this.small = plane
-      else if (plane.kind === "row") this.exact = new Map([[`${plane.layer} ${plane.row}`, plane]])
+      else if (plane.kind === "row") this.exact = plane
     }
     const { neuron } = header
     if (neuron) {
@@ -69,17 +70,17 @@ class Store {
 
   /** Whether weights of this place are known to four decimals. */
   fine(layer, row) {
-    return this.planes.get(layer)?.type === "u2" || this.exact.has(`${layer} ${row}`)
+    return this.planes.get(layer)?.type === "u2" || (this.exact?.layer === layer && this.exact.row === row)
   }
 
   at(layer, head, row, column) {
     const columns = this.columns.length
-    const exact = this.exact.get(`${layer} ${row}`)
-    if (exact) return exact.values[head * columns + column]
+    const { exact } = this
+    if (exact !== null && exact.row === row && exact.layer === layer) return exact.values[head * columns + column]
     const plane = this.planes.get(layer)
     if (!plane) return NaN
     const level = plane.values[(head * this.rows.length + row) * columns + column]
-    return plane.type === "u2" ? (level / 65535) ** 2 : WEIGHT8[level]
+    return plane.type === "u2" ? WEIGHT16[level] : WEIGHT8[level]
   }
 
   /** Eight-bit levels of a whole layer, (heads, rows, columns); null while they aren't here. */
