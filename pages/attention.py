@@ -10,7 +10,7 @@ require_app()
 from core.errors import ModelUnavailable  # noqa: E402
 from core.ui.attention_page import models  # noqa: E402
 from core.ui.attention_page.form import choose_part, show_form  # noqa: E402
-from core.ui.attention_page.state import STATE, arrive  # noqa: E402
+from core.ui.attention_page.state import STATE, arrive, fit_kind  # noqa: E402
 from core.ui.messages import errors_shown  # noqa: E402
 
 here = models.here()
@@ -27,6 +27,8 @@ st.markdown(
 with errors_shown():
     model, versus = show_form(here)
     part = choose_part()
+    if model is not None:
+        fit_kind(model.architecture)
     if part == "evidence":
         from core.ui.attention_page.evidence import show_evidence
 

@@ -148,6 +148,12 @@ def pair() -> TextPair:
     return TextPair(session[TEXT] or "", session[SECOND] or "", session[KIND] or None)
 
 
+def fit_kind(architecture: str) -> None:
+    """Another model may not have the attention that was looked at: then its own comes first."""
+    if architecture != "encoder-decoder" and st.session_state[KIND] not in ("", architecture):
+        st.session_state[KIND] = ""
+
+
 def apply_example(key: str, *, keep_part: bool = False) -> None:
     """Fills the form with an example: texts, model, part, view, layer, head, and the words to look at."""
     try:
@@ -176,7 +182,7 @@ def arrive(languages: list[str]) -> None:
     if session[EXAMPLE]:
         apply_example(session[EXAMPLE])
         session[EXAMPLE] = ""
-    elif not session.get(FILLED) and not session[TEXT]:
+    if not session.get(FILLED) and not session[TEXT]:
         reader = get_language()
         asked = {key: session[key] for key in (MODEL, VIEW, LAYER, HEADS, FORM, SPECIAL, WORDS, KIND)}
         apply_example(FIRST_EXAMPLE[reader if reader in languages else "en"], keep_part=True)
