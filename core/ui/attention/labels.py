@@ -48,7 +48,7 @@ def view_labels() -> dict[str, Any]:
         "pause": _("Parar"),
         "all_heads": _("Todas"),
         "all_heads_title": _("Todas las cabezas, o solo la primera"),
-        "more_heads": _("y {n} más"),
+        "more_heads": _("y otras {n} cabezas"),
         "filter": _("Líneas"),
         "filters": [_("Todas"), _("de A a A"), _("de A a B"), _("de B a A"), _("de B a B")],
         "free": _("Soltar"),
@@ -75,7 +75,7 @@ def view_labels() -> dict[str, Any]:
             "Al señalar un token aparecen las suyas. La opacidad es la raíz del peso."
         ),
         "looks_at": _("«{token}» (token {place}) mira sobre todo a: {targets}"),
-        "looked_by": _("A «{token}» (token {place}) lo miran sobre todo: {targets}"),
+        "looked_by": _("Los que más miran a «{token}» (token {place}): {targets}"),
         "token": _("Token"),
         "looks_most": _("Mira sobre todo a"),
         "given_by": _("Adónde mira «{token}» (token {place})"),

@@ -43,7 +43,7 @@ def levels(weights: npt.NDArray[np.float32], top: int = COARSE) -> Levels:
     roots = np.sqrt(np.clip(weights, 0.0, 1.0, dtype=np.float32))
     roots *= top
     np.rint(roots, out=roots)
-    whole = roots.astype(np.uint8 if top <= COARSE else np.uint16)
+    whole: Levels = roots.astype(np.uint8 if top <= COARSE else np.uint16)
     # A weight too small for the scale stays apart from a masked one.
     np.maximum(whole, weights > 0, out=whole)
     return whole
