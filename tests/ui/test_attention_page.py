@@ -110,7 +110,7 @@ def test_one_computation_for_all_who_ask_at_once() -> None:
 
 
 def test_errors_are_not_kept_and_what_is_too_large_is_given_all_the_same() -> None:
-    shelf = Shelf(limit=20_000)
+    shelf = Shelf(limit=40_000)
     with pytest.raises(ValueError, match="no"):
         shelf.get("key", lambda: (_ for _ in ()).throw(ValueError("no")))
     assert shelf.get("key", lambda: "yes") == "yes"

@@ -19,8 +19,9 @@ def code(item: ModelEntry, pair: TextPair, amap: AttentionMap, written: tuple[in
     """
     head_class = item.weights.head if item.weights is not None else None
     start = load_lines(item, head_class)
-    # The fast implementation never holds the weights: only "eager" returns them.
-    start += '\nmodel.set_attn_implementation("eager")\n'
+    # The fast implementation never holds the weights: only "eager" returns them. And files in half precision would
+    # be computed so, where the app takes 32 bits.
+    start += '\nmodel = model.float()\nmodel.set_attn_implementation("eager")\n'
     first, second = pair.first.strip("\n"), pair.second.strip("\n")
     lines = [start, f"text = {literal(first)}"]
     arguments = ""
