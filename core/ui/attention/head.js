@@ -106,14 +106,14 @@ class HeadView {
     this.total = most * this.step
     const tall = Math.max(320, Math.min(window.innerHeight * 0.72, 720))
     this.height = Math.min(this.total, tall)
-    this.names = Math.min(this.widest, this.width * 0.31)
+    // The strips of weights beside the names of the tokens that are looked at.
+    const active = this.app.state.heads.length
+    this.cell = clamp(64 / active, this.width < 500 ? 4 : 6, 14)
+    this.names = Math.min(this.widest + (active > 1 ? active * this.cell : 0), this.width * 0.31)
     this.scroller.style.height = `${this.height}px`
     this.content.style.height = `${this.total}px`
     this.content.style.setProperty("--step", `${this.step}px`)
     this.content.style.setProperty("--names", `${this.names}px`)
-    // The strips of weights beside the names of the tokens that are looked at.
-    const active = this.app.state.heads.length
-    this.cell = clamp(64 / active, this.width < 500 ? 4 : 6, 14)
     this.x0 = this.names + 4
     this.x1 = this.width - this.names - 4
     this.shift = { row: (this.total - store.rows.length * this.step) / 2, column: (this.total - store.columns.length * this.step) / 2 }
@@ -334,12 +334,12 @@ class HeadView {
       const [head, level, k] = [code >>> 20, (code >>> 12) & 255, code & 4095]
       const y1 = this.y(other, k) - top
       const { colour, dash } = this.style(head)
-      // The strip: behind the name, one cell a head.
+      // The strip: at the outer edge, where short names leave room, one cell a head.
       if (y1 > -this.step && y1 < height + this.step) {
         if (alone) pen.rect(isRow ? farthest : 0, y1 - this.step / 2 + 1, this.names, this.step - 2, colour, (level / 255) * 0.6)
         else {
           const place = state.heads.indexOf(head)
-          const x = isRow ? farthest + place * each : this.names - (state.heads.length - place) * each
+          const x = isRow ? this.width - (state.heads.length - place) * each : place * each
           pen.rect(x, y1 - this.step / 2 + 1, each - 1, this.step - 2, colour, (level / 255) * 0.75)
         }
       }
