@@ -38,7 +38,7 @@ def check(bundle: ModelBundle, pair: TextPair, layer: int, head: int, *, folder:
         program = program.replace(repr(bundle.entry.id), repr(folder))
     tokens, weights = printed(program)
     assert tokens == [token.piece for token in read.map.rows]
-    assert np.abs(weights - read.map.weights[layer, head]).max() < 1e-4
+    assert np.abs(weights - read.map.weights[layer, head]).max() < 2e-4
 
 
 @pytest.mark.parametrize("pair", [TextPair(SENTENCE), TextPair('A "quoted" text.', "It's the second\\one.")])
