@@ -103,7 +103,7 @@ def _both(first: str, second: str) -> None:
 def _one(item: ModelEntry, side: str) -> AttentionSelection:
     reader = get_language()
     amap = readings.reading(item.key, pair()).map
-    st.markdown(f"### {plain(item.name(reader))}")
+    st.markdown(f"## {plain(item.name(reader))}")
     st.markdown(plain(_shape_of(amap)))
     now = chosen()
     numbers = readings.statistics(item.key, pair())

@@ -56,7 +56,7 @@ def show_hiding(
         columns: the tokens behind each column.
         heads: whether single heads are drawn.
     """
-    st.markdown("### " + _("Prueba: tapar y volver a calcular"))
+    st.markdown("## " + _("Prueba: tapar y volver a calcular"))
     session = st.session_state
     names = numbered(read.map.rows, rows), numbered(read.map.columns, columns)
     row = _default_row(read, rows, now)
