@@ -104,8 +104,11 @@ class ModelBundle:
             ]
         return ids
 
-    def with_attention(self) -> "ModelBundle":
+    def with_attention(self, implementation: str = "eager") -> "ModelBundle":
         """A view of the same weights that computes attention weights; it takes no memory for them.
+
+        Args:
+            implementation: ``"eager"``, or the name of one that was registered with transformers.
 
         Under the default ``sdpa`` implementation ``output_attentions=True`` returns an empty tuple without an
         error, and switching a shared model to ``eager`` would change it under others that compute with it.
@@ -113,7 +116,7 @@ class ModelBundle:
         tensors = [*self.model.parameters(), *self.model.buffers()]
         # deepcopy takes what it finds in the memo for already copied, so both models hold the same tensors.
         twin = copy.deepcopy(self.model, {id(tensor): tensor for tensor in tensors})
-        twin.set_attn_implementation("eager")
-        if twin.config._attn_implementation != "eager":
+        twin.set_attn_implementation(implementation)
+        if twin.config._attn_implementation != implementation:
             raise RuntimeError(f"{self.entry.id} cannot compute attention weights")
         return replace(self, model=twin, eager=True, lock=self.lock)

@@ -478,3 +478,62 @@ def alignment(
     )
     best = [max(range(len(source)), key=row.__getitem__) for row in weights]
     return figure, "; ".join(f"{word} → {source[place]}" for word, place in zip(target, best, strict=True))
+
+
+def head_map(values: Sequence[Sequence[float]], texts: Sequence[Sequence[str]], unit: str) -> tuple["go.Figure", str]:
+    """A number or a word for each head, layers down and heads across, both counted from 1.
+
+    A heatmap reports no clicks, so an invisible square lies on each cell: its ``customdata`` is layer and head,
+    counted from 0.
+
+    Args:
+        values: ``(layers, heads)``, for the colour.
+        texts: the same shape, what is written in the cells.
+        unit: what the numbers are.
+    """
+    go = _graph_objects()
+    layers, heads = len(values), len(values[0])
+    x, y = list(range(1, heads + 1)), list(range(1, layers + 1))
+    cells = [(layer, head) for layer in range(layers) for head in range(heads)]
+    figure = go.Figure(
+        [
+            go.Heatmap(
+                z=[list(row) for row in values],
+                x=x,
+                y=y,
+                colorscale="Cividis",
+                text=[list(row) for row in texts],
+                texttemplate="%{text}",
+                textfont={"size": 11},
+                hoverinfo="skip",
+                # Where words stand in the cells, the colour is no scale.
+                showscale=all(text[:1].isdigit() for row in texts for text in row),
+                colorbar={"thickness": 12},
+                xgap=2,
+                ygap=2,
+            ),
+            go.Scatter(
+                x=[head + 1 for _layer, head in cells],
+                y=[layer + 1 for layer, _head in cells],
+                customdata=[list(cell) for cell in cells],
+                text=[texts[layer][head] for layer, head in cells],
+                mode="markers",
+                marker={"symbol": "square", "size": 30, "opacity": 0.01},
+                hovertemplate="%{y} · %{x}: %{text}<extra></extra>",
+                showlegend=False,
+            ),
+        ]
+    )
+    figure.update_layout(
+        height=110 + 44 * layers,
+        margin={"l": 10, "r": 10, "t": 5, "b": 5},
+        font={"size": 14},
+        clickmode="event+select",
+        xaxis={"title": _("cabeza"), "tickvals": x, "side": "top", "showgrid": False, "zeroline": False},
+        yaxis={"title": _("capa"), "tickvals": y, "autorange": "reversed", "showgrid": False, "zeroline": False},
+    )
+    listed = "; ".join(
+        f"{layer}: " + ", ".join(f"{head} {text}" for head, text in enumerate(row, 1))
+        for layer, row in enumerate(texts, 1)
+    )
+    return figure, _("{unit}, por capa y cabeza. {listed}").format(unit=unit, listed=listed)

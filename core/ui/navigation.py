@@ -49,6 +49,12 @@ PAGES: Final = (
         N_("Mirar por dentro"),
     ),
     PageSpec(
+        "attention",
+        N_("Atención"),
+        N_("A qué mira cada cabeza de cada capa cuando un modelo lee tu frase, y qué prueba eso."),
+        N_("Mirar por dentro"),
+    ),
+    PageSpec(
         "tasks",
         N_("Tareas"),
         N_("Sentimiento, entidades, preguntas, resúmenes…: tu texto, la respuesta del modelo y su porqué."),
