@@ -6,12 +6,13 @@ text has its source; nothing here imports torch or plotly.
 
 import datetime
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+
+from core.course.words import bare
 
 PATH: Final = Path(__file__).with_name("timeline.toml")
 
@@ -41,12 +42,6 @@ def _day(text: str) -> datetime.date:
     """The middle of the year or month that ``text`` names, or the day."""
     year, month, day = ([int(part) for part in text.split("-")] + [0, 0])[:3]
     return datetime.date(year, month or 7, day or (15 if month else 1))
-
-
-def _bare(text: str) -> str:
-    """``text`` in lower case and without accents, so that "markov" finds "Márkov"."""
-    decomposed = unicodedata.normalize("NFD", text.casefold())
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +119,7 @@ class Event:
         """All that a search looks through, without accents."""
         said = [self.said[language], self.fact[language]] if self.said and self.fact else []
         texts = [self.titles[language], self.what[language], self.why[language], self.orgs[language], *said]
-        return _bare(" ".join([*texts, *self.people, self.source, self.date]))
+        return bare(" ".join([*texts, *self.people, self.source, self.date]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +266,7 @@ def tours() -> dict[str, Tour]:
 def people(chosen: Iterable[Event] | None = None) -> list[str]:
     """Everybody named in ``chosen`` (all events by default), by surname as written."""
     names = {name for item in (events() if chosen is None else chosen) for name in item.people}
-    return sorted(names, key=lambda name: _bare(name.rpartition(" ")[2] + " " + name))
+    return sorted(names, key=lambda name: bare(name.rpartition(" ")[2] + " " + name))
 
 
 def find(
@@ -291,7 +286,7 @@ def find(
         about: a language the event is about; ``None`` for any.
         person: somebody named in it; ``None`` for anybody.
     """
-    wanted = _bare(text).split()
+    wanted = bare(text).split()
     return [
         item
         for item in events()

@@ -36,12 +36,13 @@ def name_of(reference: str) -> str:
     return f"{title}: {_(task.title)}" if task else title
 
 
-def show_links(references: Iterable[str], *, label: str = "") -> None:
+def show_links(references: Iterable[str], *, label: str = "", icon: str = ":material/play_arrow:") -> None:
     """One link for each page that exists, side by side.
 
     Args:
         references: where to.
         label: what each says, with ``{page}`` for the page's name; "Try it in …" by default.
+        icon: a Material icon.
     """
     found = existing(references)
     if not found:
@@ -52,6 +53,6 @@ def show_links(references: Iterable[str], *, label: str = "") -> None:
             st.page_link(
                 _BY_NAME[page].file,
                 label=(label or _("Pruébalo en {page}")).format(page=name_of(reference)),
-                icon=":material/play_arrow:",
+                icon=icon,
                 query_params=query or None,
             )

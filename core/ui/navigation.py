@@ -49,6 +49,12 @@ PAGES: Final = (
         N_("El curso"),
     ),
     PageSpec(
+        "concepts",
+        N_("Glosario y conceptos"),
+        N_("Cada idea en dos frases, con fórmula, fuente y dónde verla; y cómo elegir un modelo."),
+        N_("El curso"),
+    ),
+    PageSpec(
         "tokenization",
         N_("Tokenización"),
         N_("Cómo corta cada modelo tu texto en tokens, lado a lado y paso a paso."),

