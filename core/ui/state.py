@@ -137,7 +137,7 @@ class PageState:
         taken for a freshly opened link, it would undo both. Later it is the browser's "back", and is obeyed.
         """
         replaced, when = st.session_state.get(self._replaced_key, (None, 0.0))
-        return in_link == replaced and time.monotonic() - when < _ECHO_S
+        return bool(in_link == replaced) and time.monotonic() - when < _ECHO_S
 
     def query(self) -> dict[str, str]:
         """The parameters that differ from a fresh page's, as a link holds them."""

@@ -185,7 +185,7 @@ def _show_routes(item: ModelEntry) -> None:
                 "están; los demás se copian una vez a una carpeta (`modelos/organización/nombre`)."
             )
         )
-        st.code(local_code(item), language="python")
+        st.code(local_code(item), language="python", wrap_lines=True)
     with hub:
         if item.weights is None or item.id.startswith("taller/"):
             st.info(_("Este lo hizo el proyecto y viene con la aplicación: no está en el Hub."), icon=":material/info:")
@@ -196,8 +196,8 @@ def _show_routes(item: ModelEntry) -> None:
                     "la ficha del modelo: lengua, licencia y límites."
                 )
             )
-            st.code(f"hf download {item.id}", language="bash")
-            st.code(hub_code(item), language="python")
+            st.code(f"hf download {item.id}", language="bash", wrap_lines=True)
+            st.code(hub_code(item), language="python", wrap_lines=True)
     with api:
         st.markdown(
             _(
@@ -214,7 +214,7 @@ def _show_routes(item: ModelEntry) -> None:
                 _(":material/close: **Se suele decir:** se manda un prompt y vuelve su continuación (completion).")
             )
             st.markdown(_(":material/check: **En realidad:** las API de hoy reciben mensajes de chat, como arriba."))
-        st.code(API_CODE, language="python")
+        st.code(API_CODE, language="python", wrap_lines=True)
         st.markdown(
             _(
                 "Vale para cualquier servidor que hable este protocolo, el de un proveedor o uno tuyo (`API_URL`). "

@@ -19,10 +19,12 @@ _FIRST: Final = 8
 _EVERY: Final = "_con_every"
 # On a card there is room for the first events that speak of the concept.
 _EVENTS: Final = 2
-# Half a page, or a phone, is narrower than some formulas: smaller there, and moved sideways if need be.
+# Half a page, or a phone, is narrower than some formulas: they are smaller there and break between terms.
 _FORMULA_CSS: Final = """
 <style>
-[data-testid="stMain"] .katex-display { font-size: 0.88em; overflow-x: auto; overflow-y: hidden; padding: 0.2em 0; }
+[data-testid="stMain"] .katex-display { font-size: 0.88em; padding: 0.2em 0; overflow: visible; }
+[data-testid="stMain"] .katex-display > .katex { white-space: normal; }
+[data-testid="stMain"] .katex-display .base { margin: 0.2em 0; }
 @media (max-width: 40rem) { [data-testid="stMain"] .katex-display { font-size: 0.72em; } }
 </style>
 """
