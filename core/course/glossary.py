@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from core.course.words import holds
+
 PATH: Final = Path(__file__).with_name("glossary.toml")
 
 #: Pages a concept may point to; a page that is not registered yet simply shows no link.
@@ -53,7 +55,8 @@ class Concept:
         text_en: the same in English.
         sources: the works it comes from, the main one first; never empty.
         formula: LaTeX without delimiters, or ``None``.
-        see: the page that shows the concept at work (one of ``PAGES``), or ``None``.
+        see: the page that shows the concept at work (one of ``PAGES``), as ``"page"`` or ``"page?name=value"``;
+            ``None`` if there is none.
     """
 
     id: str
@@ -83,6 +86,10 @@ class Concept:
         """The explanation in ``language``: English for ``"en"``, else Spanish."""
         return self.text_en if language == "en" else self.text_es
 
+    def words(self, language: str) -> str:
+        """All that a search looks through; the other language's term, too."""
+        return " ".join([self.term_es, self.term_en, self.text(language), *(source.title for source in self.sources)])
+
 
 @cache
 def _by_id() -> dict[str, Concept]:
@@ -101,6 +108,12 @@ def _by_id() -> dict[str, Concept]:
 def concepts() -> tuple[Concept, ...]:
     """All concepts, in the order in which the course introduces them."""
     return tuple(_by_id().values())
+
+
+def find_concepts(text: str, language: str) -> list[Concept]:
+    """The concepts that hold every word of ``text``; those that hold them in their name come first."""
+    found = [item for item in concepts() if holds(item.words(language), text)]
+    return sorted(found, key=lambda item: not holds(item.term_es + " " + item.term_en, text))
 
 
 def concept(id: str) -> Concept:

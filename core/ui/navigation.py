@@ -43,6 +43,18 @@ PAGES: Final = (
         N_("Qué es este taller y qué probar primero."),
     ),
     PageSpec(
+        "timeline",
+        N_("Línea de tiempo"),
+        N_("De Márkov (1906) a hoy: qué pasó, quién lo hizo, por qué importó y qué se suele contar mal."),
+        N_("El curso"),
+    ),
+    PageSpec(
+        "concepts",
+        N_("Glosario y conceptos"),
+        N_("Cada idea en dos frases, con fórmula, fuente y dónde verla; y cómo elegir un modelo."),
+        N_("El curso"),
+    ),
+    PageSpec(
         "tokenization",
         N_("Tokenización"),
         N_("Cómo corta cada modelo tu texto en tokens, lado a lado y paso a paso."),

@@ -7,6 +7,7 @@ link that can't be read is left out: the page opens with its default.
 
 import base64
 import binascii
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ MAX_LINK: Final = 6_000
 MAX_TEXT: Final = 20_000
 _PACKED: Final = "~z"
 _PLAIN_LIMIT: Final = 600
+# How long a browser may go on sending an address that has just been replaced, seconds.
+_ECHO_S: Final = 2.0
 
 
 def pack_text(text: str) -> str:
@@ -111,13 +114,14 @@ class PageState:
         self.params = params
         self._names = others | {param.name for param in params}
         self._written_key = f"_written_{page}"
+        self._replaced_key = f"_replaced_{page}"
 
     def arrive(self) -> None:
         """Fills ``st.session_state``: defaults at the first visit, and what a freshly opened link says."""
         for param in self.params:
             st.session_state.setdefault(param.key, param.default)
         in_link = {name: value for name, value in st.query_params.to_dict().items() if name in self._names}
-        if in_link == st.session_state.get(self._written_key):
+        if in_link == st.session_state.get(self._written_key) or self._echo(in_link):
             return
         for param in self.params:
             if param.name in in_link:
@@ -125,6 +129,15 @@ class PageState:
                     st.session_state[param.key] = param.decode(in_link[param.name])
                 except ValueError:
                     continue
+
+    def _echo(self, in_link: dict[str, str]) -> bool:
+        """Whether the address is one that we have only just replaced.
+
+        Somebody who clicks twice in a row sends the second click before the browser has the address of the first:
+        taken for a freshly opened link, it would undo both. Later it is the browser's "back", and is obeyed.
+        """
+        replaced, when = st.session_state.get(self._replaced_key, (None, 0.0))
+        return bool(in_link == replaced) and time.monotonic() - when < _ECHO_S
 
     def query(self) -> dict[str, str]:
         """The parameters that differ from a fresh page's, as a link holds them."""
@@ -138,6 +151,9 @@ class PageState:
             # The longest goes first: without the text, a reload still opens the right view.
             del query[max(query, key=lambda name: len(urlencode({name: query[name]})))]
         others = {k: v for k, v in st.query_params.to_dict().items() if k not in self._names}
+        written = st.session_state.get(self._written_key, {})
+        if written != query:
+            st.session_state[self._replaced_key] = (written, time.monotonic())
         st.session_state[self._written_key] = query
         if {**others, **query} != st.query_params.to_dict():
             st.query_params.from_dict({**others, **query})

@@ -2,12 +2,15 @@
 
 import base64
 import zlib
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ui.state import flag, one_of, pack_text, unpack_text
+from core.ui import state as state_module
+from core.ui.state import PageState, Param, flag, one_of, pack_text, unpack_text
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=3000)
 
@@ -48,3 +51,35 @@ def test_decoders_let_only_known_values_through() -> None:
     for decode, bad in ((one_of("a"), "c"), (flag, "yes")):
         with pytest.raises(ValueError):
             decode(bad)
+
+
+class Address(dict[str, str]):
+    """The browser's address bar, as Streamlit shows it to a script."""
+
+    def to_dict(self) -> dict[str, str]:
+        return dict(self)
+
+    def from_dict(self, values: dict[str, str]) -> None:
+        self.clear()
+        self.update(values)
+
+
+def test_an_address_that_was_just_replaced_is_no_link_but_a_later_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    session: dict[str, Any] = {}
+    address, now = Address(), [100.0]
+    monkeypatch.setattr(state_module, "st", SimpleNamespace(session_state=session, query_params=address))
+    monkeypatch.setattr(state_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    page = PageState("p", (Param("stop", "stop_key", 1, decode=int),))
+    page.arrive()
+    for stop in (2, 3):
+        session["stop_key"] = stop
+        page.publish()
+    assert address == {"stop": "3"}
+    # The second click brings the address of before the first.
+    address.from_dict({"stop": "2"})
+    session["stop_key"] = 4
+    page.arrive()
+    assert session["stop_key"] == 4
+    now[0] += 10
+    page.arrive()
+    assert session["stop_key"] == 2, "somebody went back in the browser"
