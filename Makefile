@@ -40,9 +40,9 @@ format: setup-dev ## rewrite the code in the project's style
 
 locale: setup-dev ## collect the messages, update and compile the catalogues
 	@mkdir -p .build
-	$(PY) -m babel.messages.frontend extract -k _ -o .build/taller.pot core pages app.py
-	$(PY) -m babel.messages.frontend update --init-missing --no-fuzzy-matching -i .build/taller.pot -l en -d core/locale -D taller
-	$(PY) -m babel.messages.frontend compile --statistics -d core/locale -D taller
+	$(PY) -m babel.messages.frontend extract -k _ --add-location=file -o .build/taller.pot core pages app.py
+	$(PY) -m babel.messages.frontend update --init-missing --no-fuzzy-matching --ignore-obsolete -w 110 -i .build/taller.pot -l en -d core/locale -D taller
+	$(PY) -m babel.messages.frontend compile -f --statistics -d core/locale -D taller
 
 bench: setup-dev chromium ## measure against the plain alternatives; writes tests/bench/RESULTS.md
 	CHROMIUM="$$(cat $(CHROMIUM_PATH))" $(PY) -m tests.bench.run

@@ -92,7 +92,7 @@ def tokens_per_word(names: Sequence[str], histograms: Sequence[Sequence[int]]) -
         head = [histogram[i] if i < len(histogram) else 0 for i in range(1, last)]
         shares.append([100 * n / total for n in [*head, sum(histogram[last:])]])
     labels = [*(str(i) for i in range(1, last)), _("{n} o más").format(n=last)]
-    figure = _bars(labels, names, shares, _("tokens en que se corta la palabra"), _("% de las palabras"))
+    figure = _bars(labels, names, shares, _("tokens en que se corta la palabra"), _("porcentaje de las palabras"))
     figure.update_xaxes(type="category")
     summary = "; ".join(
         _("{name}: {share} enteras").format(name=name, share=format_percent(row[0] / 100))

@@ -23,7 +23,8 @@ def orthogonalized(matrix: torch.Tensor) -> torch.Tensor:
     for _ in range(_ITERATIONS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    found: torch.Tensor = x.T if tall else x
+    return found
 
 
 class SinglePrecisionMuon(torch.optim.Optimizer):
@@ -42,7 +43,7 @@ class SinglePrecisionMuon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Moves every weight that has a gradient."""
         loss = closure() if closure is not None else None
         for group in self.param_groups:
