@@ -174,7 +174,6 @@ def test_bad_texts_are_answered_with_a_sentence_and_kept(
         "a",
         ".",
         "$x^2$ `c` **b** :red[r]",
-        "\ud800",
     ],
 )
 def test_strange_texts(open_app: OpenApp, text: str) -> None:
