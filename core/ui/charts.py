@@ -480,7 +480,12 @@ def alignment(
     return figure, "; ".join(f"{word} → {source[place]}" for word, place in zip(target, best, strict=True))
 
 
-def head_map(values: Sequence[Sequence[float]], texts: Sequence[Sequence[str]], unit: str) -> tuple["go.Figure", str]:
+def head_map(
+    values: Sequence[Sequence[float]],
+    texts: Sequence[Sequence[str]],
+    unit: str,
+    marks: Sequence[Sequence[str]] | None = None,
+) -> tuple["go.Figure", str]:
     """A number or a word for each head, layers down and heads across, both counted from 1.
 
     A heatmap reports no clicks, so an invisible square lies on each cell: its ``customdata`` is layer and head,
@@ -488,8 +493,9 @@ def head_map(values: Sequence[Sequence[float]], texts: Sequence[Sequence[str]], 
 
     Args:
         values: ``(layers, heads)``, for the colour.
-        texts: the same shape, what is written in the cells.
+        texts: the same shape, what is read of a cell, and written in it where it has room.
         unit: what the numbers are.
+        marks: the same shape, single characters to write in the cells instead: words would not fit on a phone.
     """
     go = _graph_objects()
     layers, heads = len(values), len(values[0])
@@ -502,12 +508,13 @@ def head_map(values: Sequence[Sequence[float]], texts: Sequence[Sequence[str]], 
                 x=x,
                 y=y,
                 colorscale="Cividis",
-                text=[list(row) for row in texts],
+                text=[list(row) for row in marks or texts],
                 texttemplate="%{text}",
-                textfont={"size": 11},
+                # Without a size, plotly makes numbers as small as the cells ask for.
+                textfont={"size": 16} if marks else {},
                 hoverinfo="skip",
-                # Where words stand in the cells, the colour is no scale.
-                showscale=all(text[:1].isdigit() for row in texts for text in row),
+                # Where patterns stand in the cells, the colour is no scale.
+                showscale=marks is None,
                 colorbar={"thickness": 12},
                 xgap=2,
                 ygap=2,

@@ -8,12 +8,12 @@ from core.catalog import ModelEntry
 from core.course.attention import corpus
 from core.i18n import format_number, get_language
 from core.i18n import gettext as _
-from core.lens.attention_heads import PATTERNS, HeadStatistics
+from core.lens.attention_heads import PATTERNS, HeadStatistics, Pattern
 from core.ui import charts
 from core.ui.attention_page import readings
 from core.ui.attention_page.files import statistics_bytes
 from core.ui.attention_page.state import CORPUS, PART, STATE, STATISTIC, STATISTICS, choose
-from core.ui.attention_page.words import caption, pattern_name, statistic_name, thresholds
+from core.ui.attention_page.words import MARKS, caption, pattern_name, statistic_name, thresholds
 from core.ui.glossary import glossary_marks
 from core.ui.messages import plain
 from core.ui.navigation import N_
@@ -23,10 +23,14 @@ _LANGUAGES: Final = {"es": N_("en español"), "en": N_("en inglés")}
 _CHART: Final = "at_map_chart"
 
 
-def _cells(numbers: HeadStatistics, name: str) -> tuple[list[list[float]], list[list[str]]]:
+def _patterns(numbers: HeadStatistics) -> list[list[Pattern]]:
     layers, heads = numbers.entropy.shape
+    return [[numbers.pattern(layer, head)[0] for head in range(heads)] for layer in range(layers)]
+
+
+def _cells(numbers: HeadStatistics, name: str) -> tuple[list[list[float]], list[list[str]]]:
     if name == "pattern":
-        classes = [[numbers.pattern(layer, head)[0] for head in range(heads)] for layer in range(layers)]
+        classes = _patterns(numbers)
         return (
             # The more a head is good for one thing, the brighter.
             [[float(len(PATTERNS) - PATTERNS.index(kind)) for kind in row] for row in classes],
@@ -85,7 +89,13 @@ def show_map(item: ModelEntry) -> None:
         )
     )
     values, texts = _cells(numbers, name or "pattern")
-    figure, alt = charts.head_map(values, texts, statistic_name(name or "pattern"))
+    marks = _patterns(numbers) if name == "pattern" else None
+    figure, alt = charts.head_map(
+        values,
+        texts,
+        statistic_name(name or "pattern"),
+        [[MARKS[kind] for kind in row] for row in marks] if marks else None,
+    )
     st.plotly_chart(
         figure,
         key=_CHART,
@@ -94,6 +104,9 @@ def show_map(item: ModelEntry) -> None:
         selection_mode="points",
         config={"displayModeBar": False},
     )
+    if marks:
+        seen = [kind for kind in PATTERNS if any(kind in row for row in marks)]
+        st.markdown(" · ".join(f"{MARKS[kind]} {pattern_name(kind)}" for kind in seen))
     st.caption(_("Toca una casilla para ver esa cabeza con tu frase. ") + thresholds())
     layers, heads = numbers.entropy.shape
     one, two, button = st.columns([1, 1, 2], vertical_alignment="bottom")

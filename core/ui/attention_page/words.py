@@ -1,6 +1,7 @@
 """What heads do, in plain words with the number behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from core.i18n import format_number, format_percent
 from core.i18n import gettext as _
@@ -27,6 +28,19 @@ def pattern_name(pattern: Pattern) -> str:
         "near": _("cerca"),
         "mixed": _("mixta"),
     }[pattern]
+
+
+MARKS: Final[Mapping[Pattern, str]] = {
+    "previous": "←",
+    "next": "→",
+    "itself": "↺",
+    "first": "⇤",
+    "separators": "¦",
+    "broad": "≈",
+    "near": "↔",
+    "mixed": "○",
+}
+"""One character a pattern, for a map's cells."""
 
 
 def statistic_name(name: str) -> str:
