@@ -10,7 +10,8 @@ from core.catalog import MODELS_FOLDER, entries
 from core.runtime.device import CPU
 from core.runtime.loading import load_bundle
 from core.settings import Settings
-from core.training.evaluate import SCORED, shipped_scores
+from core.training import samples
+from core.training.evaluate import SCORED, filled, shipped_scores
 
 FOLDERS = sorted(folder for folder in MODELS_FOLDER.iterdir() if folder.is_dir())
 MIB = 2**20
@@ -60,3 +61,24 @@ def test_the_sample_scores_what_the_card_says(model: str) -> None:
     # Another machine rounds differently: one answer of the sample may tip over.
     room = 1.5 / int(str(kept["n"])) + 0.005
     assert float(str(found[kept["metric"]])) == pytest.approx(kept["score"], abs=room)
+
+
+def test_the_hand_written_gaps_take_one_piece_each_and_are_scored_by_rank() -> None:
+    import torch
+    from transformers import BertConfig, BertForPreTraining, BertTokenizer
+
+    gaps = samples.masked("es")
+    tokenizer = BertTokenizer.from_pretrained(str(MODELS_FOLDER / "wordpiece-es"))
+    assert all(len(tokenizer.tokenize(word)) == 1 and text.count("[MASK]") == 1 for word, text in gaps)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    model = BertForPreTraining(BertConfig(vocab_size=31_000, **sizes)).eval()
+    # A model that always says "la", then "de": its share is that of the gaps where they stand.
+    with torch.no_grad():
+        model.cls.predictions.bias.zero_()
+        for rank, word in enumerate(("la", "de")):
+            model.cls.predictions.bias[tokenizer.convert_tokens_to_ids(word)] = 100.0 - rank
+    words = [word for word, _text in gaps]
+    found = filled(model, tokenizer, gaps)
+    assert found["n"] == len(gaps) >= 60
+    assert found["top1"] == words.count("la") / len(gaps) > 0
+    assert found["top5"] >= (words.count("la") + words.count("de")) / len(gaps)
