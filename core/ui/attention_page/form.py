@@ -9,6 +9,7 @@ from core.i18n import gettext as _
 from core.ui.attention_page.models import choose_model, choose_second, hint_language
 from core.ui.attention_page.state import PART, PARTS, SECOND, TEXT, apply_example, forget_tokens
 from core.ui.frame import show_models_in_use
+from core.ui.views import view_switch
 
 _CHOICE = "at_example_choice"
 
@@ -80,14 +81,4 @@ def show_form(models: list[ModelEntry]) -> tuple[ModelEntry | None, ModelEntry |
 
 def choose_part() -> str:
     """The switch between the page's parts."""
-    part = st.segmented_control(
-        _("Parte"),
-        list(PARTS),
-        format_func=lambda key: f"{PARTS[key][1]} {_(PARTS[key][0])}",
-        key=PART,
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-        wrap=True,
-    )
-    return part or "look"
+    return view_switch(_("Parte"), PARTS, PART)

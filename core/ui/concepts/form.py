@@ -2,13 +2,12 @@
 
 from typing import Final
 
-import streamlit as st
-
 from core.catalog import TASKS, entries
 from core.course.glossary import concept
 from core.i18n import gettext as _
 from core.ui.navigation import N_
 from core.ui.state import PageState, Param, one_of, pack_text, unpack_text
+from core.ui.views import view_switch
 
 VIEWS: Final = {
     "glossary": (N_("Conceptos"), ":material/menu_book:"),
@@ -61,14 +60,4 @@ STATE: Final = PageState(
 
 def choose_view() -> str:
     """The switch between the two views."""
-    view = st.segmented_control(
-        _("Vista"),
-        list(VIEWS),
-        format_func=lambda key: VIEWS[key][1] + " " + _(VIEWS[key][0]),
-        key=VIEW,
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-        wrap=True,
-    )
-    return view or "glossary"
+    return view_switch(_("Vista"), VIEWS, VIEW)

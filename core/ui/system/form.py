@@ -2,12 +2,11 @@
 
 from typing import Final
 
-import streamlit as st
-
 from core.catalog import TASKS
 from core.i18n import gettext as _
 from core.ui.navigation import N_
 from core.ui.state import PageState, Param, flag, one_of
+from core.ui.views import view_switch
 
 VIEW: Final = "sys_view"
 TASK: Final = "sys_task"
@@ -36,14 +35,4 @@ STATE: Final = PageState(
 
 def choose_view() -> str:
     """The switch between the page's views."""
-    view = st.segmented_control(
-        _("Qué ver"),
-        list(VIEWS),
-        format_func=lambda name: f"{VIEWS[name][1]} {_(VIEWS[name][0])}",
-        key=VIEW,
-        required=True,
-        label_visibility="collapsed",
-        persist_state="session",
-        wrap=True,
-    )
-    return view or "now"
+    return view_switch(_("Qué ver"), VIEWS, VIEW)

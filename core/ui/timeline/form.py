@@ -9,6 +9,7 @@ from core.i18n import get_language
 from core.i18n import gettext as _
 from core.ui.navigation import N_
 from core.ui.state import PageState, Param, flag, one_of, pack_text, unpack_text
+from core.ui.views import view_switch
 
 VIEWS: Final = {
     "events": (N_("Hechos"), ":material/timeline:"),
@@ -92,17 +93,7 @@ STATE: Final = PageState(
 
 def choose_view() -> str:
     """The switch between the three views."""
-    view = st.segmented_control(
-        _("Vista"),
-        list(VIEWS),
-        format_func=lambda key: VIEWS[key][1] + " " + _(VIEWS[key][0]),
-        key=VIEW,
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-        wrap=True,
-    )
-    return view or "events"
+    return view_switch(_("Vista"), VIEWS, VIEW)
 
 
 def clear_filters() -> None:

@@ -19,6 +19,7 @@ from core.ui.model_facts import licence_text
 from core.ui.navigation import N_
 from core.ui.resources import tokenizer_store
 from core.ui.state import PageState, Param, flag, one_of, pack_text, unpack_text
+from core.ui.views import view_switch
 
 VIEWS: Final = {
     "compare": (N_("Comparar"), ":material/compare_arrows:"),
@@ -134,17 +135,7 @@ def show_form() -> tuple[str, list[str]]:
 
 def choose_view() -> str:
     """The switch between the five views."""
-    view = st.segmented_control(
-        _("Vista"),
-        list(VIEWS),
-        format_func=lambda key: VIEWS[key][1] + " " + _(VIEWS[key][0]),
-        key=VIEW,
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-        wrap=True,
-    )
-    return view or "compare"
+    return view_switch(_("Vista"), VIEWS, VIEW)
 
 
 def source_label(source: Source, key: str) -> str:
