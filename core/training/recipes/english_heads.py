@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     texts = {split: load_texts(data, split, tokenizer, out / "text") for split in ("train", "dev", "test")}
     log(out, {split: {source: len(t.ids) for source, t in found.items()} for split, found in texts.items()})
     own = mini_beto.Options(steps=options.steps, batch=options.batch, length=options.length, seed=options.seed)
-    held = mini_beto.Options(steps=64, batch=64, seed=7)
+    held = mini_beto.Options(steps=64, batch=64, length=options.length, seed=7)
     checks = {split: _Mixed(texts[split], special, held) for split in ("dev", "test")}
     model = build_model(options.rank, options.seed)
 
