@@ -63,7 +63,7 @@ def _resolve_pending(read: Reading) -> None:
         return
     row, column = word_places(read.map.rows, pending[0]), word_places(read.map.columns, pending[1])
     now = chosen()
-    choose(now.view, now.layer, now.heads, row[0] if row else None, column[0] if column else None)
+    choose(now.view, now.layer, now.heads, row[0] if row else None, column[0] if column else None, now.only)
 
 
 def _show(item: ModelEntry) -> None:
@@ -85,12 +85,13 @@ def _show(item: ModelEntry) -> None:
         layer=now.layer,
         heads=now.heads,
         token=now.token,
+        only=now.only,
         captions=said,
         neuron=_vectors(item.key, wanted, now, options),
         name=name,
         views=options.views,
     )
-    choose(found.view, found.layer, found.heads, found.row, found.column)
+    choose(found.view, found.layer, found.heads, found.row, found.column, found.only)
     now = chosen()
     if options.special == "hide":
         st.caption(_("Tokens especiales ocultos sin reescalar: cada fila suma menos de 1."))
@@ -124,9 +125,10 @@ def _current(amap: AttentionMap, options: Options) -> Chosen:
         layer=now.layer,
         heads=now.heads,
         token=now.token,
+        only=now.only,
         views=options.views,
     )
-    return Chosen(found.view, found.layer, found.heads, found.row, found.column)
+    return Chosen(found.view, found.layer, found.heads, found.row, found.column, found.only)
 
 
 def _vectors(model: str, wanted: TextPair, now: Chosen, options: Options) -> HeadVectors | None:
