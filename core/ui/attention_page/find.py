@@ -92,7 +92,13 @@ def show_find(item: ModelEntry) -> None:
         for link in ranked
     ]
     with st.expander(_("Las diez primeras, y todas en un mapa"), expanded=True):
-        st.dataframe([dict(zip(header, line, strict=True)) for line in table[:_LISTED]], hide_index=True)
+        st.dataframe(
+            [
+                dict(zip(header, [*line[:2], *(format_number(value, 4) for value in line[2:])], strict=True))
+                for line in table[:_LISTED]
+            ],
+            hide_index=True,
+        )
         values = [[0.0] * amap.heads for _layer in range(amap.layers)]
         for link in ranked:
             values[link.layer][link.head] = link.most
