@@ -358,18 +358,19 @@ def weights(values: Sequence[float], chosen: Sequence[bool]) -> tuple["go.Figure
     return figure, _("Peso de cada frase; se eligieron las frases {numbers}").format(numbers=listed)
 
 
-def counts(names: Sequence[str], values: Sequence[int]) -> tuple["go.Figure", str]:
-    """How many rows got each label, as horizontal bars.
+def counts(names: Sequence[str], values: Sequence[int], unit: str) -> tuple["go.Figure", str]:
+    """How many times each thing was counted, as horizontal bars.
 
     Args:
-        names: the labels.
+        names: the things.
         values: how many of each.
+        unit: what was counted, for the axis.
     """
     go = _graph_objects()
     figure = go.Figure(
         go.Bar(
             x=list(values),
-            y=[_short(name) + " " for name in names],
+            y=[escaped(_short(name)) + " " for name in names],
             orientation="h",
             text=[format_number(value) for value in values],
             textposition="auto",
@@ -381,7 +382,8 @@ def counts(names: Sequence[str], values: Sequence[int]) -> tuple["go.Figure", st
         height=60 + 34 * len(names),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
         font={"size": 15},
-        xaxis={"title": _("filas"), "automargin": True, "rangemode": "tozero"},
+        # Half a row or half an answer is none.
+        xaxis={"title": unit, "automargin": True, "rangemode": "tozero", "dtick": 1 if max(values) < 10 else None},
         yaxis={"autorange": "reversed", "automargin": True, "tickfont": {"size": 15}, "type": "category"},
     )
     return figure, "; ".join(f"{name}: {format_number(value)}" for name, value in zip(names, values, strict=True))

@@ -19,11 +19,13 @@ from core.ui.attention_page import readings
 from core.ui.attention_page.code import code
 from core.ui.attention_page.evidence import show_not_an_explanation
 from core.ui.attention_page.files import downloads_of
+from core.ui.attention_page.guess import look_question
 from core.ui.attention_page.hiding import show_hiding
 from core.ui.attention_page.options import Options, choose_options
 from core.ui.attention_page.state import PENDING, STATE, Chosen, choose, chosen, pair
 from core.ui.attention_page.words import captions, group_text, thresholds
 from core.ui.glossary import glossary_marks
+from core.ui.guess import guess_first, guess_switch, guessing
 from core.ui.language import fragment
 from core.ui.messages import errors_shown, plain
 from core.ui.share import share_row
@@ -46,6 +48,12 @@ def show_look(item: ModelEntry) -> None:
     with st.spinner(_("Calculando…"), show_time=True):
         read = readings.reading(item.key, pair())
     _resolve_pending(read)
+    guess_switch()
+    if guessing() and not guess_first(
+        look_question(item.key, item.name(get_language()), pair(), read.map, chosen().row)
+    ):
+        glossary_marks(*_MARKS, key="g_attention")
+        return
     _drawing(item.key)
     glossary_marks(*_MARKS, key="g_attention")
 
