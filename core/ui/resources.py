@@ -21,7 +21,7 @@ _WARM_UP_DELAY_S = 1.0
 _WARM_UP_KEYS = ("bert-uncased", "wordpiece-es", "beto-cased")
 # Later still: importing torch takes seconds, and only pages that run a model need it.
 _WARM_UP_MODELS_DELAY_S = 4.0
-_WARM_UP_MODELS = ("minilm",)
+_WARM_UP_MODELS = ("minilm", "mini-beto")
 
 
 @st.cache_resource(show_spinner=False)

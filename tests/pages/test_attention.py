@@ -13,7 +13,7 @@ from tests.pages.conftest import OpenApp, texts
 from tests.runtime.models import write_model
 from tests.tasks.causal import write_decoder
 
-PAIR = {"text": "The cat sleeps.", "second": "A small cat is sleeping."}
+PAIR = {"text": "The cat sleeps.", "second": "A small cat is sleeping.", "model": "minilm"}
 
 
 def select(app: AppTest, key: str) -> Any:
@@ -43,8 +43,8 @@ def test_it_opens_on_a_sentence_with_a_drawing_captions_and_the_test_beside_it(o
     assert app.title[0].value == {"es": "Atención", "en": "Attention"}[lang]
     assert not app.warning and not app.error
     assert len(drawings(app)) == 1
-    number = {"es": "0,778", "en": "0.778"}[lang]
-    assert number in shown.replace("\\", ""), "the weight of the pair that is chosen"
+    pair = {"es": "De «ella» a «niña»: 0,", "en": "From “are” to “keys”: 0.778"}[lang]
+    assert pair in shown.replace("\\", ""), "the weight of the pair that is chosen"
     assert "arxiv.org/abs/1902.10186" in shown and "arxiv.org/abs/1908.04626" in shown
     assert {"es": "Sumidero", "en": "Attention sink"}[lang] in shown and "CLS" in shown
     assert {"es": "τ de Kendall", "en": "Kendall’s τ"}[lang] in shown
@@ -156,7 +156,7 @@ def test_hiding_in_one_head_only(open_app: OpenApp) -> None:
 def test_bad_texts_are_answered_with_a_sentence_and_kept(
     open_app: OpenApp, query: dict[str, str], words: str, part: str
 ) -> None:
-    app = open_app("attention", lang="es", part=part)
+    app = open_app("attention", lang="es", part=part, model="minilm")
     area(app, "at_text").set_value(query["text"])
     area(app, "at_second").set_value(query.get("second", ""))
     app.run()
@@ -198,7 +198,7 @@ def test_the_head_that_links_two_words_is_found_and_opened(open_app: OpenApp) ->
 
 
 def test_the_map_opens_a_head(open_app: OpenApp) -> None:
-    app = open_app("attention", lang="es", part="map", measure="previous")
+    app = open_app("attention", lang="es", part="map", measure="previous", model="minilm")
     assert "24 frases" in texts(app)
     select(app, "at_map_head").select(2).run()
     assert "mira al token anterior\\: 0,9" in texts(app) or "mira al token anterior\\: 1,0" in texts(app)
@@ -253,7 +253,7 @@ def test_a_decoder_predicts_what_comes_next(open_app: OpenApp, references: None)
 
 
 def test_a_model_that_a_link_asks_for_and_is_not_here_is_replaced_and_that_is_said(open_app: OpenApp) -> None:
-    app = open_app("attention", lang="es", model="gpt2", text="The cat sleeps.")
+    app = open_app("attention", lang="es", model="gpt2", text="The cat sleeps on the old table of my house.")
     assert select(app, "at_model").value == "minilm"
     assert any("GPT" in item.value and "no está en este equipo" in item.value for item in app.info)
 

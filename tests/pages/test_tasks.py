@@ -20,6 +20,8 @@ from tests.tasks.translators import write_translator
 
 # Tasks that the models which ship can do in English.
 HERE = ("sentiment", "entities", "summary", "zero-shot", "similarity")
+# And in Spanish.
+HERE_ES = ("fill-mask", "coreference")
 ABSENT = ("questions", "fill-mask", "next-sentence", "coreference", "translation", "generation")
 
 
@@ -40,10 +42,10 @@ def references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     get_settings.cache_clear()
 
 
-@pytest.mark.parametrize("slug", HERE)
+@pytest.mark.parametrize(("slug", "tl"), [*((slug, "en") for slug in HERE), *((slug, "es") for slug in HERE_ES)])
 @pytest.mark.parametrize("lang", ["es", "en"])
-def test_a_task_answers_as_soon_as_it_is_opened(open_app: OpenApp, slug: str, lang: str) -> None:
-    app = open_app("tasks", lang=lang, task=slug, tl="en")
+def test_a_task_answers_as_soon_as_it_is_opened(open_app: OpenApp, slug: str, tl: str, lang: str) -> None:
+    app = open_app("tasks", lang=lang, task=slug, tl=tl)
     shown = texts(app)
     assert app.title[0].value == {"es": "Tareas", "en": "Tasks"}[lang]
     assert not app.warning and not app.error

@@ -198,6 +198,8 @@ def test_export_opens_with_both_heads_and_no_weight_missing(tokenizer: Tokenizer
         assert not info["missing_keys"]
     assert AutoTokenizer.from_pretrained(str(tmp_path)).tokenize("niño") == ["niño"]
     assert not list(tmp_path.glob("*.bin"))
+    model.eval()
     scores = evaluate(model, Batches({"x": text}, SPECIAL, Options(batch=8, length=24)), 2, "cpu")
+    assert not model.training, "what is scored next would be scored with dropout"
     assert 0 <= scores.top1 <= scores.top5 <= 1
     assert scores.pairs == 16

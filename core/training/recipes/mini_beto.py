@@ -410,9 +410,10 @@ class Scores:
 
 
 def evaluate(model: Any, batches: Batches, count: int, device: str) -> Scores:
-    """Accuracy on the first ``count`` batches; the model answers in evaluation mode."""
+    """Accuracy on the first ``count`` batches; the model answers in evaluation mode, and keeps the one it was in."""
     import torch
 
+    learning = model.training
     model.eval()
     first = top = pieces = right = pairs = 0
     with torch.inference_mode(), autocast(device):
@@ -430,7 +431,7 @@ def evaluate(model: Any, batches: Batches, count: int, device: str) -> Scores:
             guess = model.cls.seq_relationship(out.pooler_output).argmax(-1)
             right += int((guess == batch["random_next"]).sum())
             pairs += len(guess)
-    model.train()
+    model.train(learning)
     return Scores(first / pieces, top / pieces, right / pairs, pieces, pairs)
 
 
