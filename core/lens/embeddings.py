@@ -48,6 +48,7 @@ class Anatomy:
         position_kind: how the model knows the order.
         segment_kind: whether it knows which text a token belongs to.
         holder: the module that holds the tables.
+        paths: attributes that lead from ``stack`` to the tables and ``"norm"``, as one would write them.
     """
 
     stack: Any
@@ -61,6 +62,7 @@ class Anatomy:
     position_kind: PositionKind
     segment_kind: SegmentKind
     holder: Any
+    paths: dict[str, str]
 
 
 def _unknown(bundle: ModelBundle) -> ModelUnavailable:
@@ -96,13 +98,29 @@ def anatomy(bundle: ModelBundle) -> Anatomy:
             position_kind="learned" if position is not None else "none",
             segment_kind="none" if segment is None else "learned" if segment.num_embeddings > 1 else "one",
             holder=holder,
+            paths={
+                "word": "embeddings.word_embeddings",
+                "position": "embeddings.position_embeddings",
+                "segment": "embeddings.token_type_embeddings",
+                "norm": "embeddings.LayerNorm",
+            },
         )
     if hasattr(stack, "wte"):
         position = getattr(stack, "wpe", None)
         return Anatomy(
-            stack, stack.wte, 1.0, position, 0, None, None, None, "learned" if position is not None else "none",
-            "none", stack,
-        )  # fmt: skip
+            stack=stack,
+            word=stack.wte,
+            scale=1.0,
+            position=position,
+            offset=0,
+            segment=None,
+            norm=None,
+            projection=None,
+            position_kind="learned" if position is not None else "none",
+            segment_kind="none",
+            holder=stack,
+            paths={"word": "wte", "position": "wpe"},
+        )
     word = getattr(stack, "embed_tokens", None)
     if word is None:
         raise _unknown(bundle)
@@ -127,6 +145,7 @@ def anatomy(bundle: ModelBundle) -> Anatomy:
         position_kind=kind,
         segment_kind="none",
         holder=stack,
+        paths={"word": "embed_tokens", "position": "embed_positions", "norm": "layernorm_embedding"},
     )
 
 
@@ -154,12 +173,14 @@ class EmbeddingPart:
         vectors: ``(tokens, width)``, after ``scale``.
         rows: the row of its table that each token took.
         table: rows and columns of the table.
+        path: attributes that lead from the stack to the table.
     """
 
     kind: PartKind
     vectors: npt.NDArray[np.float32]
     rows: tuple[int, ...]
     table: tuple[int, int]
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +198,8 @@ class InputEmbeddings:
         scale: what word vectors were multiplied by.
         hidden: width of the layers.
         difference: largest absolute difference from what the model's first layer really got.
+        norm_path: attributes that lead from the stack to the normalization; empty without one.
+        paired: whether the stack is the encoder of an encoder-decoder.
     """
 
     tokens: tuple[Token, ...]
@@ -189,6 +212,8 @@ class InputEmbeddings:
     scale: float
     hidden: int
     difference: float
+    norm_path: str
+    paired: bool
 
     def part(self, kind: PartKind) -> EmbeddingPart | None:
         """The part of that kind, if the model adds one."""
@@ -208,10 +233,11 @@ def as_array(tensor: "torch.Tensor") -> npt.NDArray[np.float32]:
     return np.array(tensor.detach().float().cpu().numpy(), dtype=np.float32)
 
 
-def _part(kind: PartKind, table: Any, rows: "torch.Tensor", scale: float = 1.0) -> EmbeddingPart:
+def _part(kind: PartKind, found: Anatomy, table: Any, rows: "torch.Tensor", scale: float = 1.0) -> EmbeddingPart:
     weight = table.weight
     vectors = as_array(weight[rows.to(weight.device)]) * np.float32(scale)
-    return EmbeddingPart(kind, vectors, tuple(rows.tolist()), (int(weight.shape[0]), int(weight.shape[1])))
+    size = (int(weight.shape[0]), int(weight.shape[1]))
+    return EmbeddingPart(kind, vectors, tuple(rows.tolist()), size, found.paths[kind])
 
 
 def hidden_states(found: Anatomy, ids: "torch.Tensor", segments: "torch.Tensor | None") -> tuple["torch.Tensor", ...]:
@@ -251,11 +277,11 @@ class AddEmbeddings:
         tokens, ids, segments = read_source(bundle, request.first, request.second)
         if found.segment is not None and segments is None:
             segments = torch.zeros_like(ids)
-        parts = [_part("word", found.word, ids[0], found.scale)]
+        parts = [_part("word", found, found.word, ids[0], found.scale)]
         if found.position is not None:
-            parts.append(_part("position", found.position, position_rows(found, ids)))
+            parts.append(_part("position", found, found.position, position_rows(found, ids)))
         if found.segment is not None and segments is not None:
-            parts.append(_part("segment", found.segment, segments[0]))
+            parts.append(_part("segment", found, found.segment, segments[0]))
         total = np.sum([part.vectors for part in parts], axis=0, dtype=np.float32)
         normalized = self._after(found.norm, total)
         entered = normalized if normalized is not None else total
@@ -273,6 +299,8 @@ class AddEmbeddings:
             scale=found.scale,
             hidden=int(own.shape[-1]),
             difference=float(np.abs(own - entered).max()),
+            norm_path=found.paths["norm"] if found.norm is not None else "",
+            paired=bool(getattr(bundle.model.config, "is_encoder_decoder", False)),
         )
 
     def _after(self, module: Any, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:

@@ -33,6 +33,8 @@ class PositionVectors:
         frequencies: RoPE's angle per position of each pair of dimensions, in radians; empty for all others.
         table: rows and columns of the table; ``(0, 0)`` without one.
         first_row: the row of the first position.
+        path: attributes that lead from the stack to the table; empty without one.
+        paired: whether the stack is the encoder of an encoder-decoder.
     """
 
     kind: PositionKind
@@ -40,6 +42,8 @@ class PositionVectors:
     frequencies: npt.NDArray[np.float32]
     table: tuple[int, int]
     first_row: int
+    path: str
+    paired: bool
 
 
 def sinusoids(count: int, width: int) -> npt.NDArray[np.float32]:
@@ -87,12 +91,13 @@ class ReadPositions:
     def _one(self, bundle: ModelBundle, request: PositionRequest) -> PositionVectors:
         found = anatomy(bundle)
         empty = np.zeros((0, 0), dtype=np.float32)
+        paired = bool(getattr(bundle.model.config, "is_encoder_decoder", False))
         if found.position is None:
             turns = np.zeros(0, dtype=np.float32)
             if found.position_kind == "rotary":
                 rotary: Any = found.stack.rotary_emb
                 turns = as_array(rotary.inv_freq)
-            return PositionVectors(found.position_kind, empty, turns, (0, 0), 0)
+            return PositionVectors(found.position_kind, empty, turns, (0, 0), 0, "", paired)
         padding = getattr(found.holder, "padding_idx", None)
         counted = hasattr(found.holder, "create_position_ids_from_input_ids") and padding is not None
         first = int(padding) + 1 if counted and padding is not None else found.offset
@@ -103,6 +108,8 @@ class ReadPositions:
             np.zeros(0, dtype=np.float32),
             (int(weight.shape[0]), int(weight.shape[1])),
             first,
+            found.paths["position"],
+            paired,
         )
 
 
