@@ -16,7 +16,7 @@ from core.ui.embeddings.files import archive
 from core.ui.embeddings.models import hint_language
 from core.ui.embeddings.readings import reading
 from core.ui.embeddings.state import PICK, PIECE, SECOND, STATE, TEXT, TOKEN
-from core.ui.embeddings.words import part_name, position_sentence, segment_sentence
+from core.ui.embeddings.words import part_name, position_sentence, power_text, segment_sentence
 from core.ui.glossary import glossary_marks
 from core.ui.messages import plain
 from core.ui.share import Download, share_row
@@ -63,6 +63,9 @@ def show_sum(item: ModelEntry) -> None:
     if session[TOKEN] >= min(len(found.tokens), MOST_TOKENS):
         session[TOKEN] = min(1, len(found.tokens) - 1)
     _explain(found)
+    st.caption(
+        _("Pulsa un token. Pasa el ratón o el dedo por los cuadritos: cada uno es un número, y abajo está su cuenta.")
+    )
     chosen = vector_sum(
         [(token.text, token.special) for token in found.tokens],
         _patches(found),
@@ -80,12 +83,12 @@ def show_sum(item: ModelEntry) -> None:
     st.caption(
         plain(
             _(
-                "Cada cuadrito es un número del vector. La suma recalculada aquí y lo que la primera capa de {name} "
+                "La suma recalculada aquí y lo que la primera capa de {name} "
                 "recibió de verdad difieren como mucho en {difference}."
-            ).format(name=item.name(get_language()), difference=f"{found.difference:.1e}")
+            ).format(name=item.name(get_language()), difference=power_text(found.difference))
         )
     )
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         _lengths(found)
     with right:
@@ -182,19 +185,23 @@ def _same_piece(found: InputEmbeddings, at: int) -> None:
         {
             _("token"): found.tokens[other].text,
             _("lugar"): other,
-            _("coseno, solo palabra"): round(_cosine(word[at], word[other]), 3),
-            _("coseno, tras la suma"): round(_cosine(entered[at], entered[other]), 3),
+            _("solo palabra"): round(_cosine(word[at], word[other]), 3),
+            _("tras la suma"): round(_cosine(entered[at], entered[other]), 3),
         }
         for other in others[:6]
     ]
     if rows:
+        st.caption(
+            _("Su coseno con cada uno: antes, con el vector de palabra; después, con lo que entra en la capa 1.")
+        )
         st.dataframe(rows, hide_index=True)
     twins = [other for other in others if found.ids[other] == found.ids[at]]
     if twins:
         st.markdown(
             plain(
                 _(
-                    "«{token}» está {n} veces: su vector de palabra es idéntico y su suma ya no, porque ocupa otro sitio."
+                    "«{token}» está {n} veces: su vector de palabra es idéntico y su suma ya no, porque ocupa otro "
+                    "sitio."
                 ).format(token=token.text, n=len(twins) + 1)
             )
             if len(found.parts) > 1

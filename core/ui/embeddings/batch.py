@@ -13,6 +13,7 @@ from core.ui.downloads import json_bytes
 from core.ui.embeddings.code import batch_code
 from core.ui.embeddings.readings import reading
 from core.ui.embeddings.state import BATCH, STATE
+from core.ui.embeddings.words import power_text
 from core.ui.glossary import glossary_marks
 from core.ui.messages import plain
 from core.ui.share import Download, share_row
@@ -91,7 +92,7 @@ def _stages(found: BatchTensors, item: ModelEntry) -> list[Stage]:
             (
                 *row.chips,
                 *(
-                    Chip(found.padding[1], "miss", str(found.padding[0]))
+                    Chip(found.padding[1], "changed", str(found.padding[0]))
                     for _at in range(found.ids.shape[1] - len(row.chips))
                 ),
             ),
@@ -101,7 +102,7 @@ def _stages(found: BatchTensors, item: ModelEntry) -> list[Stage]:
     masks = [
         ChipRow(
             row.label,
-            tuple(Chip(str(int(value)), "hit" if value else "miss") for value in found.mask[at]),
+            tuple(Chip(str(int(value)), "hit" if value else "changed") for value in found.mask[at]),
         )
         for at, row in enumerate(real)
     ]
@@ -146,8 +147,8 @@ def _stages(found: BatchTensors, item: ModelEntry) -> list[Stage]:
         Stage(
             _("Por la tabla de embeddings y las capas"),
             _(
-                "Cada id se cambia por su fila de la tabla: {embedded} (lote, tokens, tamaño del vector). Y de la última "
-                "capa de {name} sale {output}."
+                "Cada id se cambia por su fila de la tabla: {embedded} (lote, tokens, tamaño del vector). Y de la "
+                "última capa de {name} sale {output}."
             ).format(embedded=_shape(found.embedded), name=name, output=_shape(found.output)),
             (),
             5,
@@ -164,7 +165,7 @@ def _mask(found: BatchTensors) -> None:
                 _("frase"): row + 1,
                 _("tokens"): int(lengths[row]),
                 _("relleno"): int(found.ids.shape[1] - lengths[row]),
-                _("diferencia con máscara"): f"{found.with_mask[row]:.1e}",
+                _("diferencia con máscara"): power_text(found.with_mask[row]),
                 _("diferencia sin máscara"): format_number(found.without_mask[row], 3),
                 _("coseno sin máscara"): format_number(found.cosine_without[row], 3),
             }
@@ -184,8 +185,8 @@ def _mask(found: BatchTensors) -> None:
     elif found.causal:
         st.markdown(
             _(
-                "Este modelo solo mira hacia atrás, y el relleno está detrás: por eso olvidarla no cambia los tokens de "
-                "la frase. Al generar, el relleno va delante, y entonces sí hace falta."
+                "Este modelo solo mira hacia atrás, y el relleno está detrás: por eso olvidarla no cambia los tokens "
+                "de la frase. Al generar, el relleno va delante, y entonces sí hace falta."
             )
         )
     else:

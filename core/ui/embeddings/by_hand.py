@@ -13,14 +13,13 @@ from core.lens.cosine import CosineSteps, cosine_steps
 from core.ui.downloads import csv_bytes
 from core.ui.embeddings import plots
 from core.ui.embeddings.code import cosine_code
-from core.ui.embeddings.state import STATE, VECTORS
+from core.ui.embeddings.state import PAIR, STATE, VECTORS
 from core.ui.glossary import glossary_marks
 from core.ui.messages import errors_shown, show_error
 from core.ui.share import Download, share_row
 from core.ui.views import view_switch
 
 _NAMES: Final = ("A", "B", "C")
-_PAIR: Final = "em_pair"
 # Beyond it the arrows and the sums can't be read.
 _LARGEST: Final = 1e6
 
@@ -121,7 +120,7 @@ def show_cosine() -> None:
             )
         if rows:
             st.dataframe(rows, hide_index=True)
-        chosen = view_switch(_("Pareja"), {name: (f"{name[0]} · {name[1]}", "") for name in pairs}, _PAIR)
+        chosen = view_switch(_("Pareja"), {name: (f"{name[0]} · {name[1]}", "") for name in pairs}, PAIR)
         a, b = pairs[chosen]
         with errors_shown():
             steps = cosine_steps(vectors[a], vectors[b])

@@ -51,10 +51,17 @@ def show_contexts(item: ModelEntry) -> None:
     tags = [senses[place.sentence] for place in found.places]
     last = len(found.layers) - 1
     layer = _choose_layer(last)
-    _by_layer(found, tags, layer, last)
-    st.markdown("#### " + _("El mapa de la capa"))
-    with errors_shown():
-        _map(item, found, tags, layer, tuple(sentences), word or "")
+    one, two = st.columns([3, 2], gap="medium")
+    with one:
+        st.markdown("#### " + _("El mapa de esta capa"))
+        with errors_shown():
+            _map(item, found, tags, layer, tuple(sentences), word or "")
+    with two:
+        st.markdown("#### " + _("Capa a capa"))
+        _by_layer(found, tags, layer, last)
+    with st.expander(_("Qué frase es cada número"), icon=":material/format_list_numbered:"):
+        for at, sentence in enumerate(sentences, 1):
+            st.text(f"{at}. {sentence}")
     with st.expander(_("Todas las parejas, en números"), icon=":material/grid_on:"):
         table = cosines(found.at(layer))
         shown = [_mark(sentences[place.sentence], place.text) for place in found.places]
@@ -171,7 +178,7 @@ def _map(
     item: ModelEntry, found: ContextVectors, tags: list[str], layer: int | None, sentences: tuple[str, ...], word: str
 ) -> None:
     session = st.session_state
-    one, two, three, four = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
+    one, two, three = st.columns([2, 2, 3])
     method: Method = (
         one.segmented_control(
             _("Proyección"),
@@ -193,9 +200,10 @@ def _map(
         key=POINTS,
         required=True,
         persist_state="session",
+        wrap=True,
     )
     if method == "tsne":
-        four.number_input(
+        one.number_input(
             _("Semilla"), 0, 99, step=1, key=SEED, persist_state="session", help=_("Cámbiala: el dibujo será otro.")
         )
     table = found.static if layer is None else found.layers[layer]
@@ -229,9 +237,6 @@ def _map(
     figure, alt = plots.scatter(shown, labels, hovers, groups, faint)
     st.plotly_chart(figure, key="em_map", alt=alt, config={"displayModeBar": False})
     _what_it_says(shown, int(found.layers.shape[2]))
-    with st.expander(_("Qué frase es cada número"), icon=":material/format_list_numbered:"):
-        for at, sentence in enumerate(sentences, 1):
-            st.text(f"{at}. {sentence}")
 
 
 def _what_it_says(shown: Projection, width: int) -> None:

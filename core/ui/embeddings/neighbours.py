@@ -30,7 +30,7 @@ def show_neighbours(item: ModelEntry) -> None:
     from core.lens.embeddings_neighbours import TASK
 
     session = st.session_state
-    left, middle, right = st.columns([2, 3, 2], vertical_alignment="bottom")
+    left, middle = st.columns([2, 3])
     text = left.text_input(
         _("Una palabra o pieza"),
         key=PIECE,
@@ -50,7 +50,7 @@ def show_neighbours(item: ModelEntry) -> None:
             "todos el vector medio del vocabulario (Mu y Viswanath 2018)."
         ),
     )
-    special = right.toggle(_("También piezas especiales y sin usar"), key=SPECIAL, persist_state="session")
+    special = left.toggle(_("Incluir piezas especiales y sin usar"), key=SPECIAL, persist_state="session")
     kind: Measure = measure or "cosine"
     with st.spinner(_("Calculando…"), show_time=True):
         found: Neighbours = reading(
@@ -60,7 +60,8 @@ def show_neighbours(item: ModelEntry) -> None:
         st.markdown(
             plain(
                 _(
-                    "El modelo no tiene «{text}» como una sola pieza: la corta en {n}. Elige de cuál quieres los vecinos:"
+                    "El modelo no tiene «{text}» como una sola pieza: la corta en {n}. Elige de cuál quieres los "
+                    "vecinos:"
                 ).format(text=(text or "").strip()[:60], n=len(found.pieces))
             )
         )

@@ -179,15 +179,24 @@ def spread(
             hovertemplate="cos %{x:.2f}: %{y}<extra></extra>",
         )
     )
+    figure.data[0].showlegend = False
+    top = max(1, int(counts.max()))
     for at, (name, value) in enumerate(marks):
-        figure.add_vline(x=value, line={"color": "#ff5c33", "width": 2, "dash": ("solid", "dot", "dash")[at % 3]})
-        figure.add_annotation(
-            x=value, y=1 - 0.12 * at, yref="paper", text=escaped(name), showarrow=False, xanchor="left", xshift=5
+        figure.add_trace(
+            go.Scatter(
+                x=[value, value],
+                y=[0.7, top],
+                name=f"{escaped(name)}: {format_number(value, 2)}",
+                mode="lines",
+                line={"color": "#ff5c33", "width": 3, "dash": ("solid", "dot", "dash")[at % 3]},
+                hoverinfo="name",
+            )
         )
     figure.update_layout(
-        height=300,
+        height=320,
         margin=_SIDES,
         font={"size": 14},
+        legend=_LEGEND,
         bargap=0.02,
         xaxis={"title": _("coseno con la pieza"), "automargin": True},
         yaxis={"title": _("piezas"), "type": "log", "automargin": True, "dtick": 1, "exponentformat": "none"},

@@ -29,7 +29,7 @@ def show_positions(item: ModelEntry) -> None:
     from core.lens.embeddings_positions import TASK
 
     session = st.session_state
-    left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
+    left, middle, right = st.columns([1, 2, 2], vertical_alignment="bottom")
     count = left.selectbox(
         _("Cuántas posiciones"), list(COUNTS), format_func=format_number, key=COUNT, persist_state="session"
     )
@@ -121,8 +121,8 @@ def _facts(matrix: np.ndarray, anchor: int) -> None:
     with st.container(border=True):
         st.markdown(
             _(
-                "El parecido solo dice hacia dónde apuntan los vectores. Cómo usa el orden el modelo lo deciden después "
-                "las matrices de la atención ([Wang y Chen 2020](https://arxiv.org/abs/2010.04903))."
+                "El parecido solo dice hacia dónde apuntan los vectores. Cómo usa el orden el modelo lo deciden "
+                "después las matrices de la atención ([Wang y Chen 2020](https://arxiv.org/abs/2010.04903))."
             )
         )
 

@@ -55,7 +55,7 @@ def show_sentences(item: ModelEntry) -> None:
     for column, one, name in zip(st.columns(len(found)), found, names, strict=True):
         with column.container(border=True):
             st.metric(
-                name.capitalize() if name[0].isalpha() else name,
+                name[:1].upper() + name[1:],
                 format_percent(one.first, 0),
                 help=_("Cuántas frases tienen a su paráfrasis como la más cercana de todas."),
             )
@@ -90,8 +90,8 @@ def show_sentences(item: ModelEntry) -> None:
         )
         st.caption(
             _(
-                "MRR: media de 1 entre el puesto de la paráfrasis. AUC: probabilidad de que una pareja tenga más coseno "
-                "que una que no lo es (0,5 es el azar)."
+                "MRR: media de 1 entre el puesto de la paráfrasis. AUC: probabilidad de que una pareja tenga más "
+                "coseno que una que no lo es (0,5 es el azar)."
             )
         )
     glossary_marks(*_MARKS, key="g_sentences")
@@ -130,9 +130,9 @@ def _read(found: tuple[Retrieval, ...], item: ModelEntry) -> None:
     with st.container(border=True):
         st.markdown(
             _(
-                "Ningún vector de frase es bueno por sí mismo: lo es el que se **entrenó** para comparar. Los modelos de "
-                "sentence-transformers suelen entrenarse con la media; un BERT sin afinar no se entrenó con ninguno "
-                "([Reimers y Gurevych 2019](https://arxiv.org/abs/1908.10084))."
+                "Ningún vector de frase es bueno por sí mismo: lo es el que se **entrenó** para comparar. "
+                "Los modelos de sentence-transformers suelen entrenarse con la media; un BERT sin afinar no se "
+                "entrenó con ninguno ([Reimers y Gurevych 2019](https://arxiv.org/abs/1908.10084))."
             )
         )
 

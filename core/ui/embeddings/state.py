@@ -14,12 +14,12 @@ from core.ui.navigation import N_
 from core.ui.state import PageState, Param, flag, one_of, pack_text, unpack_text
 
 PARTS: Final = {
-    "sum": (N_("Los tres sumandos"), ":material/add_circle:"),
+    "sum": (N_("La suma"), ":material/add_circle:"),
     "positions": (N_("Posiciones"), ":material/grid_on:"),
     "neighbours": (N_("Vecinos"), ":material/scatter_plot:"),
-    "contexts": (N_("La misma palabra"), ":material/alt_route:"),
-    "sentences": (N_("[CLS] o la media"), ":material/short_text:"),
-    "cosine": (N_("El coseno a mano"), ":material/square_foot:"),
+    "contexts": (N_("Misma palabra"), ":material/alt_route:"),
+    "sentences": (N_("[CLS] o media"), ":material/short_text:"),
+    "cosine": (N_("Coseno a mano"), ":material/square_foot:"),
     "batch": (N_("El lote"), ":material/view_agenda:"),
 }
 
@@ -29,11 +29,11 @@ COUNT, ANCHOR, SCHEME = "em_count", "em_anchor", "em_scheme"
 PIECE, PICK, MEASURE, SPECIAL = "em_piece", "em_pick", "em_measure", "em_special"
 WORD, LINES, LAYER, METHOD = "em_word", "em_lines", "em_layer", "em_method"
 DIMENSIONS, POINTS, SEED = "em_dimensions", "em_points", "em_seed"
-PAIRS, BATCH = "em_pairs", "em_batch"
+PAIRS, BATCH, PAIR = "em_pairs", "em_batch", "em_pair"
 VECTORS: Final = ("em_vector_a", "em_vector_b", "em_vector_c")
 
 COUNTS: Final = (32, 64, 128, 256, 512)
-SCHEMES: Final = {"model": N_("las del modelo"), "sine": N_("senos y cosenos (2017)")}
+SCHEMES: Final = {"model": N_("las del modelo"), "sine": N_("senos (2017)")}
 SEPARATOR: Final = "|"
 
 
@@ -87,6 +87,7 @@ STATE: Final = PageState(
         Param("seed", SEED, 0, str, _natural),
         Param("pairs", PAIRS, "", pack_text, unpack_text),
         *(Param(key[-1], key, "", pack_text, unpack_text) for key in VECTORS),
+        Param("pair", PAIR, "AB", str, one_of("AB", "AC", "BC")),
         Param("batch", BATCH, "", pack_text, unpack_text),
         # An order rather than a state: carried out once, then gone from the link.
         Param("example", EXAMPLE, "", str, str),

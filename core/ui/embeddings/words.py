@@ -1,9 +1,22 @@
 """What is said of a model's embeddings in plain words."""
 
+from typing import Final
+
+from core.i18n import format_number
 from core.i18n import gettext as _
 from core.lens.embeddings import PartKind, PositionKind, SegmentKind
 from core.lens.embeddings_neighbours import Measure
 from core.lens.embeddings_pooling import Pooling
+
+_DIGITS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power_text(value: float) -> str:
+    """A very small number as a person writes it: ``2,4 × 10⁻⁷``; plain zero and numbers from 0.001 on as they are."""
+    if value == 0 or abs(value) >= 0.001:
+        return format_number(value, 3 if value else 0)
+    digits, power = f"{value:.1e}".split("e")
+    return f"{format_number(float(digits), 1)} × 10{str(int(power)).translate(_DIGITS)}"
 
 
 def part_name(kind: PartKind) -> str:

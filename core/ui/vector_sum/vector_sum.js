@@ -48,7 +48,11 @@ const read = (data) => {
   return header
 }
 
-const largest = (plane) => plane.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9)
+/** What 995 of 1,000 values stay below: a single outlier would make all others pale. */
+const largest = (planes) => {
+  const sizes = Float32Array.from(planes.flatMap((plane) => Array.from(plane, Math.abs))).sort()
+  return Math.max(1e-9, sizes[Math.min(sizes.length - 1, Math.floor(0.995 * sizes.length))])
+}
 const length = (vector) => Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0))
 // Where each component stands between runs: its dimension, and the token that was chosen here.
 const memory = new WeakMap()
@@ -70,13 +74,16 @@ export default function (component) {
   const ends = ENDS[dark ? "dark" : "light"]
   const columns = columnsOf(found.width)
   const rows = Math.ceil(found.width / columns)
-  const common = Math.max(...found.planes.filter((_plane, at) => !found.patches[at][3]).map(largest))
-  const scales = found.planes.map((plane, at) => (found.patches[at][3] ? largest(plane) : common))
+  const common = largest(found.planes.filter((_plane, at) => !found.patches[at][3]))
+  const scales = found.planes.map((plane, at) => (found.patches[at][3] ? largest([plane]) : common))
   const digits = new Intl.NumberFormat(found.language, { minimumFractionDigits: 3, maximumFractionDigits: 3 })
   const number = (value) => digits.format(value).replace("-", "−")
 
   const vectorOf = (at) => found.planes[at].subarray(kept.token * found.width, (kept.token + 1) * found.width)
-  const side = Math.max(4, Math.min(9, Math.floor(200 / columns)))
+  // All in one row where there is room, else two in a row.
+  const room = root.clientWidth || 800
+  const inRow = room < 640 ? 2 : found.patches.length
+  const side = Math.max(3, Math.min(9, Math.floor((room / inRow - 62) / columns)))
 
   const tokens = element("div", "tokens")
   tokens.setAttribute("role", "group")
