@@ -104,10 +104,11 @@ def separation(vectors: Matrix, senses: Sequence[str]) -> Separation:
     upper = np.triu(np.ones_like(alike), 1).astype(bool)
     same, different = between[alike & upper], between[~alike & upper]
     np.fill_diagonal(between, -np.inf)
-    has_mate = alike.sum(axis=1) > 1
-    hits = [
-        labels[int(row.argmax())] == label for row, label, mate in zip(between, labels, has_mate, strict=True) if mate
-    ]
+    # Static vectors are all equal: of those that tie, each counts its part, so that this gives what chance gives.
+    hits = []
+    for at in np.flatnonzero(alike.sum(axis=1) > 1):
+        tied = between[at] > between[at].max() - 1e-6
+        hits.append(float(alike[at][tied].mean()))
     mean = float(np.mean(hits)) if hits else float("nan")
     return Separation(
         float(same.mean()) if same.size else float("nan"),

@@ -191,9 +191,7 @@ def _same_piece(found: InputEmbeddings, at: int) -> None:
         for other in others[:6]
     ]
     if rows:
-        st.caption(
-            _("Su coseno con cada uno: antes, con el vector de palabra; después, con lo que entra en la capa 1.")
-        )
+        st.caption(_("Su coseno con cada uno: con el vector de palabra y con lo que entra en la capa 1."))
         st.dataframe(rows, hide_index=True)
     twins = [other for other in others if found.ids[other] == found.ids[at]]
     if twins:
