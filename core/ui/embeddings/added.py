@@ -119,7 +119,11 @@ def _explain(found: InputEmbeddings) -> None:
     names = [part_name(part.kind) for part in found.parts]
     formula = " + ".join(rf"\mathbf{{e}}_{{\text{{{name}}}}}" for name in names)
     if found.normalized is not None:
-        st.latex(rf"\mathbf{{x}} = \mathrm{{LayerNorm}}\left({formula}\right)")
+        # On two lines: one would be too wide for a phone.
+        st.latex(
+            rf"\begin{{aligned}} \mathbf{{s}} &= {formula} \\ \mathbf{{x}} &= \mathrm{{LayerNorm}}(\mathbf{{s}}) "
+            r"\end{aligned}"
+        )
     else:
         st.latex(rf"\mathbf{{x}} = {formula}")
     said = [position_sentence(found.position_kind), segment_sentence(found.segment_kind)]

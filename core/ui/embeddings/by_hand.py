@@ -146,15 +146,20 @@ def _steps(name_u: str, name_v: str, u: list[float], v: list[float], steps: Cosi
     terms = " + ".join(rf"{_signed(a)} \cdot {_signed(b)}" for a, b in zip(u, v, strict=True))
     products = " + ".join(_signed(value) for value in steps.products)
     st.markdown("**1.** " + _("Se multiplica número con número y se suma todo: el producto escalar."))
-    st.latex(rf"{name_u} \cdot {name_v} = {terms} = {products} = \mathbf{{{_tex(steps.dot)}}}")
+    # On lines of their own: in three dimensions one line would be too wide for a phone.
+    st.latex(
+        rf"\begin{{aligned}} {name_u} \cdot {name_v} &= {terms} \\ &= {products} "
+        rf"= \mathbf{{{_tex(steps.dot)}}} \end{{aligned}}"
+    )
     st.markdown("**2.** " + _("La longitud de cada uno: la raíz de la suma de sus cuadrados (Pitágoras)."))
     for name, vector, norm in ((name_u, u, steps.norm_u), (name_v, v, steps.norm_v)):
         squares = " + ".join(f"{_signed(value)}^2" for value in vector)
         st.latex(rf"\lVert {name} \rVert = \sqrt{{{squares}}} = \mathbf{{{_tex(norm)}}}")
     st.markdown("**3.** " + _("Se divide: así la longitud deja de contar y queda solo la dirección."))
     st.latex(
-        rf"\cos({name_u}, {name_v}) = \frac{{{_tex(steps.dot)}}}{{{_tex(steps.norm_u)} \cdot {_tex(steps.norm_v)}}} "
-        rf"= \mathbf{{{_tex(steps.cosine + 0.0)}}} \quad\Rightarrow\quad {_tex(round(steps.degrees, 1))}^\circ"
+        rf"\begin{{aligned}} \cos({name_u}, {name_v}) &= \frac{{{_tex(steps.dot)}}}"
+        rf"{{{_tex(steps.norm_u)} \cdot {_tex(steps.norm_v)}}} = \mathbf{{{_tex(steps.cosine + 0.0)}}} \\[0.4em] "
+        rf"&\Rightarrow\; {_tex(round(steps.degrees, 1))}^\circ \end{{aligned}}"
     )
     st.caption(_what(steps))
 

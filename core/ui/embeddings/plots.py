@@ -298,6 +298,9 @@ def scatter(
             marker = {"size": 4 if pale else 8, "symbol": _SYMBOLS_3D[at % 8], "opacity": 0.45 if pale else 1}
             figure.add_trace(go.Scatter3d(**common, z=shown.points[own, 2].tolist(), marker=marker))
     titles = _axis_titles(shown)
+    if not flat and shown.explained:
+        # In space there is no room for the word.
+        titles = [f"{at} ({format_percent(share, 0)})" for at, share in enumerate(shown.explained, 1)]
     quiet = {"showticklabels": False, "automargin": True}
     figure.update_layout(height=560, margin=_SIDES, font={"size": 14}, legend=_LEGEND)
     if flat:

@@ -19,7 +19,7 @@ PARTS: Final = {
     "neighbours": (N_("Vecinos"), ":material/scatter_plot:"),
     "contexts": (N_("Misma palabra"), ":material/alt_route:"),
     "sentences": (N_("[CLS] o media"), ":material/short_text:"),
-    "cosine": (N_("Coseno a mano"), ":material/square_foot:"),
+    "cosine": (N_("Coseno"), ":material/square_foot:"),
     "batch": (N_("El lote"), ":material/view_agenda:"),
 }
 

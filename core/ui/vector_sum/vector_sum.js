@@ -83,7 +83,7 @@ export default function (component) {
   // All in one row where there is room, else two in a row.
   const room = root.clientWidth || 800
   const inRow = room < 640 ? 2 : found.patches.length
-  const side = Math.max(3, Math.min(9, Math.floor((room / inRow - 62) / columns)))
+  const side = Math.max(3, Math.min(9, Math.floor((room / inRow - 50) / columns)))
 
   const tokens = element("div", "tokens")
   tokens.setAttribute("role", "group")
