@@ -90,7 +90,8 @@ def project(vectors: Vectors, dimensions: Literal[2, 3], method: Method = "pca",
 
     wanted = min(dimensions, n, vectors.shape[1])
     fitted = PCA(n_components=wanted, svd_solver="full")
-    seen = fitted.fit_transform(vectors.astype(np.float64))
+    with np.errstate(invalid="ignore", divide="ignore"):  # equal vectors have no variance to share out
+        seen = fitted.fit_transform(vectors.astype(np.float64))
     shares = np.nan_to_num(fitted.explained_variance_ratio_)
     points = np.zeros((n, dimensions))
     points[:, :wanted] = seen

@@ -43,7 +43,8 @@ def test_the_piece_itself_special_and_unused_ones_are_left_out() -> None:
     pieces = {one.piece for one in found.found}
     assert len(found.found) == 30 and "[MASK]" not in pieces
     assert not any(piece.startswith("[unused") or piece == "[CLS]" for piece in pieces)
-    assert any(one.piece.startswith("[") for one in near("[MASK]", count=30, special=True).found)
+    assert any(one.piece.startswith("[unused") for one in near("[unused5]", special=True).found)
+    assert not any(one.piece.startswith("[unused") for one in near("[unused5]").found)
 
 
 def test_the_mean_cosine_of_all_pairs_is_exact() -> None:
