@@ -7,6 +7,7 @@ from core.ui.navigation import require_app
 
 require_app()
 
+from core.ui.classroom import show_classroom  # noqa: E402
 from core.ui.embeddings import models  # noqa: E402
 from core.ui.embeddings.form import choose_part, show_form  # noqa: E402
 from core.ui.embeddings.state import STATE, arrive  # noqa: E402
@@ -55,4 +56,5 @@ with errors_shown():
 
         show_sum(model)
 
+show_classroom(STATE)
 STATE.publish()

@@ -173,7 +173,7 @@ def references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "cosine"])
 def test_a_decoder_says_what_it_lacks(open_app: OpenApp, references: None, part: str) -> None:
-    query = {"word": "gato", "lines": "Un gato.\nEl gato come."} if part == "contexts" else {}
+    query = {"word": "gato", "lines": "Un gato.\nEl gato come.\nMi gato."} if part == "contexts" else {}
     app = open_app("embeddings", lang="es", part=part, model="tinystories", piece="El", **query)
     shown = plain(app)
     assert not app.error and not app.warning and not app.exception
@@ -224,3 +224,22 @@ def test_no_torch_until_a_model_is_asked_for(monkeypatch: pytest.MonkeyPatch) ->
         [sys.executable, "-c", NO_TORCH], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("page", ["embeddings", "attention", "tokenization", "timeline"])
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_for_the_classroom(open_app: OpenApp, page: str, lang: str) -> None:
+    query = {"part": "cosine"} if page == "embeddings" else {"part": "evidence"} if page == "attention" else {}
+    app = open_app(page, lang=lang, **query)
+    names = {"es": "Para el aula", "en": "For the classroom"}
+    assert names[lang] in [item.label for item in app.expander]
+    assert {"es": "minuto 0 a", "en": "minute 0 to"}[lang] in plain(app)
+    switch = f"class_{page}"
+    app.session_state[switch] = "questions"
+    app.run()
+    assert "**3. " in texts(app)
+    app.session_state[switch] = "qr"
+    app.run()
+    assert not app.error and not app.exception
+    # AppTest has no address of its own: the link says so by being short of a host.
+    assert any("<svg" in str(item.proto.body) for item in app.get("html"))

@@ -145,7 +145,7 @@ def show_cosine() -> None:
 def _steps(name_u: str, name_v: str, u: list[float], v: list[float], steps: CosineSteps) -> None:
     terms = " + ".join(rf"{_signed(a)} \cdot {_signed(b)}" for a, b in zip(u, v, strict=True))
     products = " + ".join(_signed(value) for value in steps.products)
-    st.markdown("**1.** " + _("Se multiplica número con número y se suma todo: el producto escalar."))
+    st.markdown("**1.** " + _("Se multiplica número con número y se suman los productos: es el producto escalar."))
     # On lines of their own: in three dimensions one line would be too wide for a phone.
     st.latex(
         rf"\begin{{aligned}} {name_u} \cdot {name_v} &= {terms} \\ &= {products} "
