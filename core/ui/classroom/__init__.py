@@ -78,7 +78,7 @@ def _show_question(number: int, question: Question, key: str) -> None:
 
 def _show_qr(state: PageState) -> None:
     link = state.link()
-    svg = qr_svg(link, _("Código QR con el enlace a esta vista")) if link else None
+    svg = qr_svg(link) if link else None
     if link is None or svg is None:
         st.info(
             _("El enlace a esta vista es demasiado largo para un código QR. Acorta el texto."),
@@ -87,7 +87,7 @@ def _show_qr(state: PageState) -> None:
         return
     left, right = st.columns([1, 1], gap="medium", vertical_alignment="center")
     with left:
-        st.html(svg)
+        st.image(svg, width="stretch", alt=_("Código QR con el enlace a esta vista"))
     with right:
         st.markdown(_("Quien lo escanee abre **esta misma vista**, con tu texto y lo que has elegido:"))
         st.code(link, language=None, wrap_lines=True)

@@ -158,7 +158,7 @@ def _patches(found: InputEmbeddings) -> list[Patch]:
 
 
 def _lengths(found: InputEmbeddings) -> None:
-    st.markdown("#### " + _("Cuánto pesa cada sumando"))
+    st.markdown("## " + _("Cuánto pesa cada sumando"))
     series = [(part_name(part.kind), part.vectors) for part in found.parts]
     if len(found.parts) > 1:
         series.append((_("suma"), found.total))
@@ -180,7 +180,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 def _same_piece(found: InputEmbeddings, at: int) -> None:
     """What the chosen token has in common with the others of this text, before and after the sum."""
     token: Token = found.tokens[at]
-    st.markdown("#### " + plain(_("«{token}» y los demás tokens").format(token=token.text)))
+    st.markdown("## " + plain(_("«{token}» y los demás tokens").format(token=token.text)))
     word = found.parts[0].vectors
     entered = found.normalized if found.normalized is not None else found.total
     others = [other for other in range(len(found.tokens)) if other != at]

@@ -37,7 +37,7 @@ def show_batch(item: ModelEntry) -> None:
         found: BatchTensors = reading(TASK, BatchRequest(sentences), item.key)
     step_view(_stages(found, item), key="em_batch_steps")
     if found.refusal:
-        st.markdown("#### " + _("Sin la dimensión del lote"))
+        st.markdown("## " + _("Sin la dimensión del lote"))
         st.markdown(
             plain(
                 _("Esto responde la biblioteca si se le da el tensor de forma {shape}, ahora mismo y aquí:").format(
@@ -157,7 +157,7 @@ def _stages(found: BatchTensors, item: ModelEntry) -> list[Stage]:
 
 
 def _mask(found: BatchTensors) -> None:
-    st.markdown("#### " + _("¿Y si se olvida la máscara?"))
+    st.markdown("## " + _("¿Y si se olvida la máscara?"))
     lengths = found.mask.sum(axis=1)
     st.dataframe(
         [

@@ -53,11 +53,11 @@ def show_contexts(item: ModelEntry) -> None:
     layer = _choose_layer(last)
     one, two = st.columns([3, 2], gap="medium")
     with one:
-        st.markdown("#### " + _("El mapa de esta capa"))
+        st.markdown("## " + _("El mapa de esta capa"))
         with errors_shown():
             _map(item, found, tags, layer, tuple(sentences), word or "")
     with two:
-        st.markdown("#### " + _("Capa a capa"))
+        st.markdown("## " + _("Capa a capa"))
         _by_layer(found, tags, layer, last)
     with st.expander(_("Qué frase es cada número"), icon=":material/format_list_numbered:"):
         for at, sentence in enumerate(sentences, 1):

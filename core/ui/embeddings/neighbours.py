@@ -127,7 +127,7 @@ def show_neighbours(item: ModelEntry) -> None:
 
 
 def _anisotropy(found: Neighbours, piece: str) -> None:
-    st.markdown("#### " + plain(_("¿Cuánto es «cerca»? «{piece}» y todo el vocabulario").format(piece=piece)))
+    st.markdown("## " + plain(_("¿Cuánto es «cerca»? «{piece}» y todo el vocabulario").format(piece=piece)))
     marks = [(_("media de todos los pares"), found.mean_cosine)]
     if found.found:
         marks.append((_("vecino 15") if len(found.found) == 15 else _("último vecino"), found.found[-1].cosine))

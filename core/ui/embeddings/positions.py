@@ -87,7 +87,7 @@ def show_positions(item: ModelEntry) -> None:
     with one:
         st.plotly_chart(figure, key="em_positions_map", alt=alt, config={"displayModeBar": False})
     with two:
-        st.markdown("#### " + _("La posición {n} y las demás").format(n=format_number(anchor)))
+        st.markdown("## " + _("La posición {n} y las demás").format(n=format_number(anchor)))
         row = [float(value) for value in matrix[anchor]]
         figure, alt = plots.curve(range(shown), row, _("posición"), _("coseno"), anchor)
         st.plotly_chart(figure, key="em_positions_curve", alt=alt, config={"displayModeBar": False})
@@ -145,7 +145,7 @@ def _without(item: ModelEntry, found: PositionVectors, count: int) -> None:
     )
     st.latex(r"\langle R_m q,\; R_n k \rangle = \langle q,\; R_{n-m}\, k \rangle")
     values = rotary_similarity(found.frequencies, range(count))
-    st.markdown("#### " + _("Qué queda del producto de dos vectores iguales según su distancia"))
+    st.markdown("## " + _("Qué queda del producto de dos vectores iguales según su distancia"))
     figure, alt = plots.curve(range(count), values.tolist(), _("distancia en tokens"), _("lo que queda (1 = todo)"))
     st.plotly_chart(figure, key="em_rotary_curve", alt=alt, config={"displayModeBar": False})
     st.caption(

@@ -68,7 +68,7 @@ def show_sentences(item: ModelEntry) -> None:
                 )
                 + "]"
             )
-    st.markdown("#### " + _("¿Se separan las parejas de las demás?"))
+    st.markdown("## " + _("¿Se separan las parejas de las demás?"))
     figure, alt = plots.pair_cosines(found, names)
     st.plotly_chart(figure, key="em_pair_cosines", alt=alt, config={"displayModeBar": False})
     _read(found, item)

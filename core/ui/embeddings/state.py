@@ -61,7 +61,30 @@ def _on(value: object) -> str:
     return "1" if value else "0"
 
 
-STATE: Final = PageState(
+# What each part's link holds besides model and part: all seven together would make it too long for a QR code.
+_OF_PART: Final = {
+    "sum": {"text", "second", "token"},
+    "positions": {"count", "anchor", "scheme"},
+    "neighbours": {"piece", "pick", "measure", "special"},
+    "contexts": {"word", "lines", "layer", "method", "dimensions", "points", "seed"},
+    "sentences": {"pairs"},
+    "cosine": {"a", "b", "c", "pair"},
+    "batch": {"batch"},
+}
+
+
+class _OpenPart(PageState):
+    """A page state whose link holds only what the open part shows."""
+
+    def query(self) -> dict[str, str]:
+        """The parameters of the open part that differ from a fresh page's."""
+        own = {"model", "part", *_OF_PART[st.session_state.get(PART) or "sum"]}
+        if st.session_state.get(PART) == "cosine":
+            own.discard("model")  # it needs none
+        return {name: value for name, value in super().query().items() if name in own}
+
+
+STATE: Final = _OpenPart(
     "embeddings",
     (
         # No text and no model is anybody's default: a link always says which, as machines have different ones.
