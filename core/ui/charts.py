@@ -6,7 +6,7 @@ Each function returns the figure and its text alternative.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.i18n import format_number, format_percent
+from core.i18n import format_number, format_percent, get_language
 from core.i18n import gettext as _
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ def _graph_objects() -> Any:
     return go
 
 
+def _lay_out(figure: "go.Figure", **options: Any) -> None:
+    """Sets the layout; numbers on axes are written as the reader's language writes them."""
+    figure.update_layout(separators=",\u202f" if get_language() == "es" else ".,", **options)
+
+
 def _bars(
     x: Sequence[Any], names: Sequence[str], values: Sequence[Sequence[float]], x_title: str, y_title: str
 ) -> "go.Figure":
@@ -38,7 +43,8 @@ def _bars(
             for name, row, pattern in zip(names, values, _PATTERNS * 2, strict=False)
         ]
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         barmode="group",
         height=320,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
@@ -125,7 +131,8 @@ def shared_pieces(name_a: str, name_b: str, only_a: int, both: int, only_b: int)
             for (label, count), pattern in zip(parts, ("", "x", ""), strict=True)
         ]
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         barmode="stack",
         height=210,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
@@ -190,7 +197,8 @@ def shares(names: Sequence[str], values: Sequence[float], *, fit: bool = False) 
             hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
         )
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=60 + 34 * len(names),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
         font={"size": 15},
@@ -229,7 +237,8 @@ def changes(
             marker={"pattern": {"shape": ["" if delta >= 0 else "/" for delta in deltas], "size": 6}},
         )
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=70 + 34 * len(names),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
         font={"size": 15},
@@ -277,7 +286,8 @@ def cosines(sentences: Sequence[str], matrix: Sequence[Sequence[float]]) -> tupl
             colorbar={"thickness": 12, "title": "cos"},
         )
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=max(260, min(900, 90 + 44 * count)) if count <= 20 else 620,
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
         font={"size": 14},
@@ -336,7 +346,8 @@ def weights(values: Sequence[float], chosen: Sequence[bool]) -> tuple["go.Figure
             hovertemplate="%{x}: %{y:.1f} %<extra></extra>",
         )
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=260,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         font={"size": 15},
@@ -347,29 +358,32 @@ def weights(values: Sequence[float], chosen: Sequence[bool]) -> tuple["go.Figure
     return figure, _("Peso de cada frase; se eligieron las frases {numbers}").format(numbers=listed)
 
 
-def counts(names: Sequence[str], values: Sequence[int]) -> tuple["go.Figure", str]:
-    """How many rows got each label, as horizontal bars.
+def counts(names: Sequence[str], values: Sequence[int], unit: str) -> tuple["go.Figure", str]:
+    """How many times each thing was counted, as horizontal bars.
 
     Args:
-        names: the labels.
+        names: the things.
         values: how many of each.
+        unit: what was counted, for the axis.
     """
     go = _graph_objects()
     figure = go.Figure(
         go.Bar(
             x=list(values),
-            y=[_short(name) + " " for name in names],
+            y=[escaped(_short(name)) + " " for name in names],
             orientation="h",
             text=[format_number(value) for value in values],
             textposition="auto",
             textfont={"size": 15},
         )
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=60 + 34 * len(names),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
         font={"size": 15},
-        xaxis={"title": _("filas"), "automargin": True, "rangemode": "tozero"},
+        # Half a row or half an answer is none.
+        xaxis={"title": unit, "automargin": True, "rangemode": "tozero", "dtick": 1 if max(values) < 10 else None},
         yaxis={"autorange": "reversed", "automargin": True, "tickfont": {"size": 15}, "type": "category"},
     )
     return figure, "; ".join(f"{name}: {format_number(value)}" for name, value in zip(names, values, strict=True))
@@ -384,7 +398,8 @@ def histogram(values: Sequence[float], title: str) -> tuple["go.Figure", str]:
     """
     go = _graph_objects()
     figure = go.Figure(go.Histogram(x=list(values), nbinsx=20, marker={"line": {"width": 1}}))
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=300,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         font={"size": 15},
@@ -428,13 +443,15 @@ def two_shares(
             for values, title, pattern in zip((first, second), titles, ("", "/"), strict=True)
         ]
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         barmode="group",
         height=110 + 46 * len(names),
         margin={"l": 10, "r": 10, "t": 10, "b": 5},
         font={"size": 15},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 15}},
-        xaxis={"title": "%", "automargin": True, "rangemode": "tozero"},
+        # Room for the longest bar's number, which stands outside it.
+        xaxis={"title": "%", "automargin": True, "range": [0, 125 * max(*first, *second, 0.01)]},
         yaxis={"autorange": "reversed", "automargin": True, "tickfont": {"size": 15}, "type": "category"},
     )
     alt = "; ".join(
@@ -469,7 +486,8 @@ def alignment(
             colorbar={"thickness": 12},
         )
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=max(240, 110 + 30 * len(target)),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
         font={"size": 14},
@@ -531,7 +549,8 @@ def head_map(
             ),
         ]
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=110 + 44 * layers,
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
         font={"size": 14},

@@ -24,6 +24,8 @@ from core.ui.language import LANGUAGE_KEY
 MAX_LINK: Final = 6_000
 # Longest text that a link may unpack to; the forms' own limits are at most this.
 MAX_TEXT: Final = 20_000
+# What every page's link takes along from the address: whether it asks for guesses, and in which room.
+CARRIED: Final = ("guess", "room")
 _PACKED: Final = "~z"
 _PLAIN_LIMIT: Final = 600
 # How long a browser may go on sending an address that has just been replaced, seconds.
@@ -160,7 +162,8 @@ class PageState:
 
     def link(self) -> str | None:
         """The address that opens this very view in this language; ``None`` if it would be too long."""
-        query = urlencode({**self.query(), LANGUAGE_KEY: get_language()})
+        carried = {name: st.query_params[name] for name in CARRIED if name in st.query_params}
+        query = urlencode({**self.query(), **carried, LANGUAGE_KEY: get_language()})
         base = get_settings().public_url
         if base:
             address = f"{base.rstrip('/')}/{self.page}"

@@ -81,6 +81,15 @@ def test_an_example_opens_its_head_and_what_is_chosen_is_in_the_link(warm_url: s
     expect(again.get_by_role("tab", name="Neurona")).to_have_attribute("aria-selected", "true", timeout=60_000)
 
 
+def test_the_lines_between_two_texts_are_in_the_link(warm_url: str, open_page: OpenPage) -> None:
+    query = {"text": "The dog ran.", "second": "It was fast.", "model": "minilm", "view": "head", "lines": "ba"}
+    page = open_page(address(warm_url, lang="es", **query))
+    expect(page.get_by_label("Líneas")).to_have_value("ba", timeout=60_000)
+    page.get_by_label("Líneas").select_option("ab")
+    expect(page).to_have_url(re.compile("lines=ab"))
+    expect(page.get_by_label("Líneas")).to_have_value("ab")
+
+
 def test_typed_html_is_text(warm_url: str, open_page: OpenPage) -> None:
     page = open_page(address(warm_url, lang="es"))
     expect(page.get_by_text(READY["look"]["es"]).first).to_be_visible(timeout=60_000)

@@ -119,6 +119,8 @@ def test_a_link_opens_the_very_view(open_app: OpenApp) -> None:
         {"from": "999", "to": "-9", "part": "find"},
         {"example": "nobody"},
         {"part": "compare", "versus": "minilm"},
+        {"lines": "ab"},
+        {"lines": "<b>"},
     ],
 )
 def test_a_broken_link_opens_the_page(open_app: OpenApp, query: dict[str, str]) -> None:

@@ -161,6 +161,13 @@ def test_a_selection_is_brought_inside_the_map(asked: tuple[Any, ...], expected:
     assert _selection(demo_map(), *asked) == expected
 
 
+def test_only_two_texts_have_lines_to_choose_by_who_looks_at_whom() -> None:
+    pair = demo_map(pair="it was lost")
+    assert _selection(pair, "head", 0, [0], None, only="ba").only == "ba"
+    assert _selection(pair, "head", 0, [0], None, only="<b>").only == "all"
+    assert _selection(demo_map(), "head", 0, [0], None, only="ba").only == "all"
+
+
 def test_arguments_are_a_command_only_when_they_say_something_new() -> None:
     start, example, moved = FIRST, AttentionSelection("head", 2, (6,), 3), AttentionSelection("matrix", 1, (4,))
 

@@ -20,6 +20,9 @@ from core.ui.attention.packing import Have, Planes, add_map, identity, token_lis
 
 View = Literal["model", "head", "matrix", "neuron", "text"]
 VIEWS: Final[tuple[View, ...]] = get_args(View)
+# Which lines of a text pair the head view draws: all, or those from one text to one.
+Only = Literal["all", "aa", "ab", "ba", "bb"]
+ONLY: Final[tuple[Only, ...]] = get_args(Only)
 
 _FOLDER: Final = Path(__file__).parent
 # In this order: each file uses what the ones before it define.
@@ -75,6 +78,7 @@ class AttentionSelection:
         heads: the heads, in ascending order; at least one. Matrix and neuron show the first.
         row: the token that looks, if one is isolated.
         column: the token that is looked at, if one is isolated; with ``row``, a cell of the matrix.
+        only: of a text pair, the lines that the head view draws; ``"all"`` for a single text.
     """
 
     view: View
@@ -82,6 +86,7 @@ class AttentionSelection:
     heads: tuple[int, ...]
     row: int | None = None
     column: int | None = None
+    only: Only = "all"
 
 
 @dataclass(slots=True)
@@ -110,8 +115,19 @@ def _whole(value: Any, below: int) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < below else None
 
 
+def _is_pair(amap: AttentionMap) -> bool:
+    """Whether two texts look at one another, so that lines can be chosen by who looks at whom."""
+    return amap.columns == amap.rows and len({token.segment for token in amap.rows}) > 1
+
+
 def _selection(
-    amap: AttentionMap, view: Any, layer: Any, heads: Any, token: tuple[Any, Any] | None, views: Sequence[View] = VIEWS
+    amap: AttentionMap,
+    view: Any,
+    layer: Any,
+    heads: Any,
+    token: tuple[Any, Any] | None,
+    views: Sequence[View] = VIEWS,
+    only: Any = "all",
 ) -> AttentionSelection:
     """The arguments as a selection that this map has: what lies outside is brought in or left out."""
     layers, count, rows, columns = amap.weights.shape
@@ -123,6 +139,7 @@ def _selection(
         heads=tuple(inside) or (0,),
         row=_whole(row, rows),
         column=_whole(column, columns),
+        only=only if only in ONLY and _is_pair(amap) else "all",
     )
 
 
@@ -143,7 +160,13 @@ def _report(amap: AttentionMap, key: str, views: Sequence[View]) -> _Report:
     applied = said.get("applied")
     return _Report(
         chosen=_selection(
-            amap, said.get("view"), said.get("layer"), said.get("heads"), (said.get("row"), said.get("column")), views
+            amap,
+            said.get("view"),
+            said.get("layer"),
+            said.get("heads"),
+            (said.get("row"), said.get("column")),
+            views,
+            said.get("only"),
         ),
         applied=int(applied) if isinstance(applied, (int, float)) else -1,
         have=Have(
@@ -190,10 +213,11 @@ def selection_of(
     layer: int = 0,
     heads: Sequence[int] = (0,),
     token: tuple[int | None, int | None] | None = None,
+    only: Only = "all",
     views: Sequence[View] = VIEWS,
 ) -> AttentionSelection:
     """What ``attention_view`` will answer in this run with these arguments; for what must be computed before it."""
-    asked = _selection(amap, view, layer, heads, token, views)
+    asked = _selection(amap, view, layer, heads, token, views, only)
     memory = st.session_state.get(f"_{key}_memory") or _Memory()
     return _answer(asked, memory, _report(amap, key, views), identity(amap))[0]
 
@@ -227,7 +251,7 @@ def header_of(
         "rows": token_lists(amap.rows),
         "columns": None if same else token_lists(amap.columns),
         "causal": _causal(amap),
-        "pairs": same and len({token.segment for token in amap.rows}) > 1,
+        "pairs": _is_pair(amap),
         "available": list(range(amap.weights.shape[0])) if available is None else list(available),
         "captions": None if captions is None else [list(layer) for layer in captions],
         "views": list(views),
@@ -239,6 +263,7 @@ def header_of(
             "heads": list(chosen.heads),
             "row": chosen.row,
             "column": chosen.column,
+            "only": chosen.only,
         },
         "no_vectors": False,
         "neuron": None,
@@ -297,6 +322,7 @@ def attention_view(
     layer: int = 0,
     heads: Sequence[int] = (0,),
     token: tuple[int | None, int | None] | None = None,
+    only: Only = "all",
     captions: Sequence[Sequence[str]] | None = None,
     neuron: NeuronVectors | None = None,
     name: str = "",
@@ -304,9 +330,9 @@ def attention_view(
 ) -> AttentionSelection:
     """Draws a map and says what is chosen in it.
 
-    ``view``, ``layer``, ``heads`` and ``token`` are what is shown at first. Later they only count in a run in which
-    they change to something that the browser doesn't show already, so a page may pass constants as well as hand the
-    last answer back. Indices outside the map are brought in or left out.
+    ``view``, ``layer``, ``heads``, ``token`` and ``only`` are what is shown at first. Later they count in a
+    run in which they change to something that the browser doesn't show already, so a page may pass constants as well
+    as hand the last answer back. Indices outside the map are brought in or left out.
 
     Every choice runs the script again a quarter of a second later: call this inside an ``st.fragment`` with what
     depends on the choice. Keep the same ``AttentionMap`` object from run to run: what is packed is kept with it.
@@ -318,6 +344,7 @@ def attention_view(
         layer: the layer, from 0.
         heads: the heads, from 0.
         token: ``(row, column)``; ``(row, None)`` isolates who looks, ``(None, column)`` who is looked at.
+        only: of a text pair, the lines to draw.
         captions: a sentence for each ``[layer][head]``.
         neuron: vectors of the selection's layer and first head; sent while the neuron view is open. ``None`` where
             there are none.
@@ -329,7 +356,7 @@ def attention_view(
     """
     memory_key = f"_{key}_memory"
     memory: _Memory = st.session_state.get(memory_key) or _Memory()
-    asked = _selection(amap, view, layer, heads, token, views)
+    asked = _selection(amap, view, layer, heads, token, views, only)
     report = _report(amap, key, views)
     map_id = identity(amap)
     chosen, news = _answer(asked, memory, report, map_id)

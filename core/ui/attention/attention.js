@@ -67,12 +67,11 @@ class AttentionApp {
       }
       const { select } = header
       if (!this.state || select.n > this.applied) {
-        this.state = { filter: "all", ...this.state, ...this.valid(select) }
+        this.state = this.valid(select)
         this.applied = select.n
       } else if (fresh) {
         this.state = { ...this.state, ...this.valid({ ...this.state, row: select.row, column: select.column }) }
       }
-      if (!this.store.pairs) this.state.filter = "all"
       if (fresh) this.controls()
     } else if (!themed) return
     this.refresh()
@@ -94,7 +93,7 @@ class AttentionApp {
   }
 
   /** A choice that this map has: what lies outside is brought in or left out. */
-  valid({ view, layer, heads, row, column }) {
+  valid({ view, layer, heads, row, column, only }) {
     const { store } = this
     const inside = [...new Set(heads)].filter((h) => h >= 0 && h < store.heads).sort((a, b) => a - b)
     const layers = store.available
@@ -104,15 +103,16 @@ class AttentionApp {
       heads: inside.length ? inside : [0],
       row: row !== null && row >= 0 && row < store.rows.length ? row : null,
       column: column !== null && column >= 0 && column < store.columns.length ? column : null,
+      only: store.pairs && FILTERS.includes(only) ? only : "all",
     }
   }
 
   tell() {
     this.report.cancel()
     this.ask.cancel()
-    const { view, layer, heads, row, column } = this.state
+    const { view, layer, heads, row, column, only } = this.state
     const wants = this.store.has(layer) ? null : layer
-    this.send({ applied: this.applied, view, layer, heads, row, column, asks: ++this.asks, have: { ...this.store.have(), wants } })
+    this.send({ applied: this.applied, view, layer, heads, row, column, only, asks: ++this.asks, have: { ...this.store.have(), wants } })
   }
 
   /** Changes what is chosen, here at once and in Python a moment later. */
@@ -257,7 +257,7 @@ class AttentionApp {
       option.value = name
       this.filter.append(option)
     })
-    this.filter.onchange = () => this.select({ filter: this.filter.value })
+    this.filter.onchange = () => this.select({ only: this.filter.value })
     this.filterBox.append(el("span", "", labels.filter), this.filter)
     this.free = button("tool wide", labels.free, labels.free_title)
     this.free.onclick = () => this.select({ row: null, column: null })
@@ -341,7 +341,7 @@ class AttentionApp {
       if (!this.chips.includes(this.root.getRootNode().activeElement)) chip.tabIndex = head === state.heads[0] ? 0 : -1
     })
     this.filterBox.hidden = !store.pairs || state.view !== "head"
-    this.filter.value = state.filter
+    this.filter.value = state.only
     this.free.hidden = state.row === null && state.column === null
     this.captionsOf(single ? [state.heads[0]] : state.heads)
     view.update()

@@ -146,8 +146,8 @@ class HeadView {
   /** Whether a pair passes the filter A→A, A→B …: the segments of both, or all. */
   passes() {
     const { store, state } = this.app
-    if (!store.pairs || state.filter === "all") return null
-    const [from, to] = state.filter === "aa" ? [0, 0] : state.filter === "ab" ? [0, 1] : state.filter === "ba" ? [1, 0] : [1, 1]
+    if (!store.pairs || state.only === "all") return null
+    const [from, to] = state.only === "aa" ? [0, 0] : state.only === "ab" ? [0, 1] : state.only === "ba" ? [1, 0] : [1, 1]
     return { from, to }
   }
 
@@ -156,7 +156,7 @@ class HeadView {
     const { store, state } = this.app
     const levels = store.levels(state.layer)
     if (!levels) return null
-    const signature = [store.id, state.layer, state.heads.join(), state.filter].join(" ")
+    const signature = [store.id, state.layer, state.heads.join(), state.only].join(" ")
     if (this.ranked?.signature === signature) return this.ranked
     const [n, m] = [store.rows.length, store.columns.length]
     const pass = this.passes()

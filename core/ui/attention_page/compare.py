@@ -14,6 +14,7 @@ from core.runtime.loading import locate_model
 from core.settings import get_settings
 from core.ui.attention import AttentionSelection, attention_view
 from core.ui.attention_page import readings
+from core.ui.attention_page.code import compare_code
 from core.ui.attention_page.evidence import show_not_an_explanation
 from core.ui.attention_page.models import able, hint_language, offer_download
 from core.ui.attention_page.state import STATE, VERSUS, choose, chosen, pair
@@ -66,22 +67,26 @@ def _suggestions(model: ModelEntry) -> None:
 
 def show_compare(first: ModelEntry, second: ModelEntry | None) -> None:
     """The whole part."""
+    program = None
     if second is None:
         _suggestions(first)
     elif locate_model(second, get_settings()) is None:
         offer_download(second, "at_compare")
     else:
         hint_language(st.session_state["at_text"], second)
+        sides = []
         with st.spinner(_("Calculando…"), show_time=True):
             for item in (first, second):
                 try:
-                    readings.reading(item.key, pair())
+                    read = readings.reading(item.key, pair())
                 except TallerError:
                     continue  # said beside its own drawing
+                sides.append((item, read.map, read.written))
         _both(first.key, second.key)
+        program = compare_code(sides, pair()) if sides else None
     show_not_an_explanation()
     glossary_marks("self-attention", "causal-attention", "bidirectional", "three-families", key="g_compare")
-    share_row(STATE, code=None, downloads=(), key="at_compare")
+    share_row(STATE, code=program, downloads=(), key="at_compare")
     STATE.publish()
 
 
@@ -96,7 +101,7 @@ def _both(first: str, second: str) -> None:
                     show_error(error)
                     continue
                 if side == "a":
-                    choose(now.view, now.layer, now.heads, now.row, now.column)
+                    choose(now.view, now.layer, now.heads, now.row, now.column, now.only)
     STATE.publish()
 
 
@@ -115,6 +120,7 @@ def _one(item: ModelEntry, side: str) -> AttentionSelection:
         heads=now.heads,
         # The tokens of the other model are other ones.
         token=now.token if side == "a" else None,
+        only=now.only,
         captions=captions(amap, numbers, "weights"),
         name=item.name(reader),
         views=("matrix", "head", "model", "text"),

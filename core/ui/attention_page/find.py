@@ -13,6 +13,7 @@ from core.lens.attention_forms import word_places
 from core.lens.attention_heads import HeadLink, rank_heads
 from core.ui import charts
 from core.ui.attention_page import readings
+from core.ui.attention_page.code import find_code
 from core.ui.attention_page.state import COLUMN, FROM, PART, PENDING, ROW, STATE, TO, choose, pair
 from core.ui.attention_page.words import caption, numbered
 from core.ui.downloads import csv_bytes
@@ -52,7 +53,8 @@ def _open(link: HeadLink, row: int, column: int) -> None:
 def show_find(item: ModelEntry) -> None:
     """The whole part."""
     with st.spinner(_("Calculando…"), show_time=True):
-        amap = readings.reading(item.key, pair()).map
+        read = readings.reading(item.key, pair())
+    amap = read.map
     rows, columns = word_groups(amap.rows), word_groups(amap.columns)
     _set_places(rows, columns, amap)
     st.markdown(_("Elige dos palabras, y la aplicación ordena todas las cabezas: primero la que más las une."))
@@ -90,7 +92,13 @@ def show_find(item: ModelEntry) -> None:
         for link in ranked
     ]
     with st.expander(_("Las diez primeras, y todas en un mapa"), expanded=True):
-        st.dataframe([dict(zip(header, line, strict=True)) for line in table[:_LISTED]], hide_index=True)
+        st.dataframe(
+            [
+                dict(zip(header, [*line[:2], *(format_number(value, 4) for value in line[2:])], strict=True))
+                for line in table[:_LISTED]
+            ],
+            hide_index=True,
+        )
         values = [[0.0] * amap.heads for _layer in range(amap.layers)]
         for link in ranked:
             values[link.layer][link.head] = link.most
@@ -106,7 +114,7 @@ def show_find(item: ModelEntry) -> None:
     glossary_marks("attention", "multi-head-attention", "bert-144-heads", key="g_find")
     share_row(
         STATE,
-        code=None,
+        code=find_code(item, pair(), amap, read.written, rows[row], columns[column]),
         downloads=(
             Download(_("Todas las cabezas (CSV)"), "ranked-heads.csv", "text/csv", lambda: csv_bytes(header, table)),
         ),

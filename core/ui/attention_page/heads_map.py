@@ -11,6 +11,7 @@ from core.i18n import gettext as _
 from core.lens.attention_heads import PATTERNS, HeadStatistics, Pattern
 from core.ui import charts
 from core.ui.attention_page import readings
+from core.ui.attention_page.code import map_code
 from core.ui.attention_page.files import statistics_bytes
 from core.ui.attention_page.state import CORPUS, PART, STATE, STATISTIC, STATISTICS, choose
 from core.ui.attention_page.words import MARKS, caption, pattern_name, statistic_name, thresholds
@@ -123,7 +124,7 @@ def show_map(item: ModelEntry) -> None:
     glossary_marks("multi-head-attention", "bert-144-heads", "special-tokens", key="g_map")
     share_row(
         STATE,
-        code=None,
+        code=map_code(item, corpus(language or "es"), name or "pattern"),
         downloads=(
             Download(_("Los números de cada cabeza (CSV)"), "heads.csv", "text/csv", lambda: statistics_bytes(numbers)),
         ),

@@ -19,11 +19,13 @@ from core.ui.attention_page import readings
 from core.ui.attention_page.code import code
 from core.ui.attention_page.evidence import show_not_an_explanation
 from core.ui.attention_page.files import downloads_of
+from core.ui.attention_page.guess import look_question
 from core.ui.attention_page.hiding import show_hiding
 from core.ui.attention_page.options import Options, choose_options
 from core.ui.attention_page.state import PENDING, STATE, Chosen, choose, chosen, pair
 from core.ui.attention_page.words import captions, group_text, thresholds
 from core.ui.glossary import glossary_marks
+from core.ui.guess import guess_first, guess_switch, guessing
 from core.ui.language import fragment
 from core.ui.messages import errors_shown, plain
 from core.ui.share import share_row
@@ -46,6 +48,12 @@ def show_look(item: ModelEntry) -> None:
     with st.spinner(_("Calculando…"), show_time=True):
         read = readings.reading(item.key, pair())
     _resolve_pending(read)
+    guess_switch()
+    if guessing() and not guess_first(
+        look_question(item.key, item.name(get_language()), pair(), read.map, chosen().row)
+    ):
+        glossary_marks(*_MARKS, key="g_attention")
+        return
     _drawing(item.key)
     glossary_marks(*_MARKS, key="g_attention")
 
@@ -63,7 +71,7 @@ def _resolve_pending(read: Reading) -> None:
         return
     row, column = word_places(read.map.rows, pending[0]), word_places(read.map.columns, pending[1])
     now = chosen()
-    choose(now.view, now.layer, now.heads, row[0] if row else None, column[0] if column else None)
+    choose(now.view, now.layer, now.heads, row[0] if row else None, column[0] if column else None, now.only)
 
 
 def _show(item: ModelEntry) -> None:
@@ -85,12 +93,13 @@ def _show(item: ModelEntry) -> None:
         layer=now.layer,
         heads=now.heads,
         token=now.token,
+        only=now.only,
         captions=said,
         neuron=_vectors(item.key, wanted, now, options),
         name=name,
         views=options.views,
     )
-    choose(found.view, found.layer, found.heads, found.row, found.column)
+    choose(found.view, found.layer, found.heads, found.row, found.column, found.only)
     now = chosen()
     if options.special == "hide":
         st.caption(_("Tokens especiales ocultos sin reescalar: cada fila suma menos de 1."))
@@ -124,9 +133,10 @@ def _current(amap: AttentionMap, options: Options) -> Chosen:
         layer=now.layer,
         heads=now.heads,
         token=now.token,
+        only=now.only,
         views=options.views,
     )
-    return Chosen(found.view, found.layer, found.heads, found.row, found.column)
+    return Chosen(found.view, found.layer, found.heads, found.row, found.column, found.only)
 
 
 def _vectors(model: str, wanted: TextPair, now: Chosen, options: Options) -> HeadVectors | None:

@@ -10,7 +10,8 @@ from core.course.attention import AttentionExample, attention_example
 from core.i18n import get_language
 from core.lens.attention import Kind
 from core.lens.attention_inputs import TextPair
-from core.ui.attention import VIEWS, View
+from core.ui.attention import ONLY as PAIR_LINES
+from core.ui.attention import VIEWS, Only, View
 from core.ui.navigation import N_
 from core.ui.state import PageState, Param, flag, one_of, pack_text, unpack_text
 
@@ -41,6 +42,7 @@ STATISTICS: Final = ("pattern", "previous", "next", "itself", "first", "separato
 
 TEXT, SECOND, MODEL, VERSUS, PART = "at_text", "at_second", "at_model", "at_versus", "at_part"
 VIEW, LAYER, HEADS, ROW, COLUMN = "at_view", "at_layer", "at_heads", "at_row", "at_column"
+ONLY: Final = "at_only"
 FORM, SPECIAL, WORDS, KIND = "at_form", "at_special", "at_words", "at_kind"
 FROM, TO, STATISTIC, CORPUS = "at_from", "at_to", "at_statistic", "at_corpus"
 EXAMPLE, PENDING, FILLED = "at_example", "at_pending", "at_filled"
@@ -81,6 +83,7 @@ STATE: Final = PageState(
         Param("heads", HEADS, (0,), lambda heads: "-".join(map(str, heads)), _heads),
         Param("row", ROW, -1, str, int),
         Param("column", COLUMN, -1, str, int),
+        Param("lines", ONLY, "all", str, one_of(*PAIR_LINES)),
         Param("weights", FORM, "weights", str, one_of(*FORMS)),
         Param("special", SPECIAL, "keep", str, one_of(*SPECIALS)),
         Param("words", WORDS, False, _on, flag),
@@ -104,6 +107,7 @@ class Chosen:
     heads: tuple[int, ...]
     row: int | None
     column: int | None
+    only: Only = "all"
 
     @property
     def token(self) -> tuple[int | None, int | None]:
@@ -124,15 +128,19 @@ def chosen() -> Chosen:
         tuple(session[HEADS]),
         _index(session[ROW]),
         _index(session[COLUMN]),
+        cast(Only, session[ONLY]),
     )
 
 
-def choose(view: str, layer: int, heads: tuple[int, ...], row: int | None, column: int | None) -> None:
+def choose(
+    view: str, layer: int, heads: tuple[int, ...], row: int | None, column: int | None, only: Only = "all"
+) -> None:
     """Makes something the choice."""
     session = st.session_state
     session[VIEW], session[LAYER], session[HEADS] = view, layer, tuple(heads)
     session[ROW] = -1 if row is None else row
     session[COLUMN] = -1 if column is None else column
+    session[ONLY] = only
 
 
 def forget_tokens() -> None:

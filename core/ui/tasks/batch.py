@@ -212,7 +212,9 @@ def _results(spec: BatchSpec, run: _Run, key: str) -> None:
         found = [row[place] for row in rows if row[place] is not None]
         if spec.plot == "labels":
             counts = Counter(map(str, found)).most_common()
-            figure, alt = charts.counts([name for name, _n in counts[:_BARS]], [n for _l, n in counts[:_BARS]])
+            figure, alt = charts.counts(
+                [name for name, _n in counts[:_BARS]], [n for _l, n in counts[:_BARS]], _("filas")
+            )
         else:
             figure, alt = charts.histogram(found, spec.column)
         st.plotly_chart(figure, key=f"{key}_plot", alt=alt, config={"displayModeBar": False})

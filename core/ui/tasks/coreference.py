@@ -5,7 +5,7 @@ from typing import Any, Final
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.i18n import format_number, format_percent
+from core.i18n import format_number, format_percent, get_language
 from core.i18n import gettext as _
 from core.runtime.task import Task
 from core.tasks.coreference import (
@@ -17,6 +17,7 @@ from core.tasks.coreference import (
     substituted,
 )
 from core.ui import charts
+from core.ui.guess import Question, question_key
 from core.ui.marked import Link, Mark, marked_text
 from core.ui.messages import plain
 from core.ui.share import Download
@@ -120,6 +121,24 @@ def _show(shown: Shown) -> None:
     )
 
 
+def _guess(request: CoreferenceRequest, result: CoreferenceResult, item: ModelEntry) -> Question | None:
+    mentions = tuple(dict.fromkeys(mention.text for mention in result.mentions))
+    start, end = request.pronoun
+    return (
+        Question(
+            key=question_key("coreference", item.key, request),
+            ask=_("¿A quién o a qué dirá {name} que se refiere «{pronoun}»?").format(
+                name=item.name(get_language()), pronoun=request.text[start:end]
+            ),
+            answers=mentions,
+            # In the order of the text: the model's would give the answer away.
+            options=tuple(dict.fromkeys(request.text[low:high] for low, high in sorted(request.candidates))),
+        )
+        if len(mentions) > 1
+        else None
+    )
+
+
 def _code(request: CoreferenceRequest, item: ModelEntry) -> str:
     head = item.weights.head if item.weights is not None else "MaskedLM"
     variants = [(request.text[start:end], *substituted(request, (start, end))) for start, end in request.candidates]
@@ -196,4 +215,5 @@ VIEW = TaskView(
         values=lambda result: {mention.text: mention.share for mention in result.mentions},
         unit=lambda: _("parte que le toca"),
     ),
+    guess=_guess,
 )

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.i18n import format_number
+from core.i18n import format_number, get_language
 from core.i18n import gettext as _
 from core.runtime.task import Task
 from core.tasks.fill_mask import SPACES, Candidate, FillMaskRequest, FillMaskResult, Gap, gaps_of
 from core.ui import charts
+from core.ui.guess import Question, question_key
 from core.ui.marked import Mark, marked_text
 from core.ui.messages import plain
 from core.ui.share import Download
@@ -105,6 +106,21 @@ def _show(shown: Shown) -> None:
         st.caption(
             _("De una palabra de varias piezas se muestra la media geométrica de las probabilidades de sus piezas.")
         )
+
+
+def _guess(request: FillMaskRequest, result: FillMaskResult, item: ModelEntry) -> Question:
+    gap = result.gaps[0]
+    several = len(result.gaps) > 1
+    return Question(
+        key=question_key("fill-mask", item.key, request),
+        ask=(
+            _("¿Qué palabra pondrá {name} en el primer hueco?")
+            if several
+            else _("¿Qué palabra pondrá {name} en el hueco?")
+        ).format(name=item.name(get_language())),
+        answers=tuple(dict.fromkeys(candidate.text for candidate in gap.candidates)),
+        hint=_("Una palabra"),
+    )
 
 
 def _code(request: FillMaskRequest, item: ModelEntry) -> str:
@@ -226,4 +242,5 @@ VIEW = TaskView(
     ),
     batch=_batch,
     also=("text-generation",),
+    guess=_guess,
 )

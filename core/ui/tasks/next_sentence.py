@@ -7,11 +7,12 @@ import streamlit as st
 
 from core.catalog import ModelEntry
 from core.course.tasks import task_examples
-from core.i18n import format_percent
+from core.i18n import format_percent, get_language
 from core.i18n import gettext as _
 from core.runtime.task import Task
 from core.tasks.next_sentence import NextSentenceRequest, NextSentenceResult, pairs_from
 from core.ui import charts
+from core.ui.guess import Question, question_key
 from core.ui.messages import errors_shown, plain
 from core.ui.share import Download
 from core.ui.tasks.answers import answer
@@ -56,6 +57,17 @@ def _show(shown: Shown) -> None:
         )
     )
     _exam(shown)
+
+
+def _guess(request: NextSentenceRequest, result: NextSentenceResult, item: ModelEntry) -> Question:
+    answers = ("yes", "no") if result.follows >= 0.5 else ("no", "yes")
+    return Question(
+        key=question_key("next-sentence", item.key, request),
+        ask=_("¿Dirá {name} que la frase B sigue a la A?").format(name=item.name(get_language())),
+        answers=answers,
+        options=("yes", "no"),
+        names=lambda value: {"yes": _("sí, B sigue a A"), "no": _("no, es otra cualquiera")}.get(value, value),
+    )
 
 
 def _exam(shown: Shown) -> None:
@@ -157,4 +169,5 @@ VIEW = TaskView(
         unit=lambda: _("probabilidad"),
     ),
     options=_options,
+    guess=_guess,
 )

@@ -12,6 +12,7 @@ from core.i18n import gettext as _
 from core.tasks.language import likely_language
 from core.ui.frame import show_models_in_use
 from core.ui.glossary import glossary_marks
+from core.ui.guess import guess_first, guess_switch, guessing
 from core.ui.messages import errors_shown, plain
 from core.ui.model_facts import licence_text
 from core.ui.navigation import N_
@@ -270,10 +271,26 @@ class TaskPage:
         if self.view.custom is not None:
             self.view.custom(self.form, request, both, self.prefix, self.state)
             return
+        if not self._guessed(request, first):
+            return
         columns = st.columns(2, gap="medium") if len(both) > 1 else [st.container()]
         for column, item, name in zip(columns, both, "ab", strict=False):
             with column:
                 self._answer(request, item, f"{self.prefix}_{name}", beside=len(both) > 1)
+
+    def _guessed(self, request: Any, item: ModelEntry) -> bool:
+        """Whether the answer may be shown: always, but while the page asks what the reader expects."""
+        if self.view.guess is None:
+            return True
+        guess_switch()
+        if not guessing():
+            return True
+        try:
+            with st.spinner(_("Calculando…"), show_time=True):
+                outcome = answer(self.view.task(), request, item.key)
+        except TallerError:
+            return True  # said in the answer's place
+        return guess_first(self.view.guess(request, outcome.result, item))
 
     def _hint_language(self, item: ModelEntry) -> None:
         text = self.form["text"] if any(field.name == "text" for field in self.view.fields) else ""

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.i18n import format_number, format_percent
+from core.i18n import format_number, format_percent, get_language
 from core.i18n import gettext as _
 from core.runtime.task import Task
 from core.tasks.classification import ClassificationRequest, ClassificationResult, Method, Push
 from core.ui import charts
+from core.ui.guess import Question, question_key
 from core.ui.marked import Mark, marked_text
 from core.ui.messages import plain
 from core.ui.navigation import N_
@@ -158,6 +159,18 @@ def _points(change: float) -> str:
     return _("cambia {change} puntos").format(change=_signed(change))
 
 
+def _guess(request: ClassificationRequest, result: ClassificationResult, item: ModelEntry) -> Question:
+    labels = tuple(label.name for label in result.labels)
+    return Question(
+        # How it is explained is no part of the question.
+        key=question_key("sentiment", item.key, request.text),
+        ask=_("¿Qué dirá {name} de este texto?").format(name=item.name(get_language())),
+        answers=labels,
+        options=tuple(sorted(labels)),
+        names=label_name,
+    )
+
+
 def _code(request: ClassificationRequest, item: ModelEntry) -> str:
     return (
         load_lines(item, "SequenceClassification") + f"\ntext = {literal(request.text)}\n"
@@ -243,4 +256,5 @@ VIEW = TaskView(
         unit=lambda: _("probabilidad"),
     ),
     batch=_batch,
+    guess=_guess,
 )

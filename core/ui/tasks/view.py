@@ -13,6 +13,7 @@ import streamlit as st
 from core.catalog import ModelEntry
 from core.runtime.engine import Outcome
 from core.runtime.task import Task
+from core.ui.guess import Question
 from core.ui.share import Download
 from core.ui.state import PageState, Param, flag, pack_text, unpack_text
 
@@ -176,6 +177,8 @@ class TaskView:
         custom: draws the whole answer itself, instead of ``show``, from the form, the request, the models (one or
             two), a prefix for keys and the page's link; for answers that arrive bit by bit. ``PREFIX_go_pressed``
             is set in the session when the button was pressed.
+        guess: request, result, model → what the page asks for before it shows the answer; ``None`` where there is
+            nothing to guess.
     """
 
     fields: tuple[Field, ...]
@@ -192,3 +195,4 @@ class TaskView:
     options: Callable[[Form], None] | None = None
     also: tuple[str, ...] = ()
     custom: Callable[[Form, Any, tuple[ModelEntry, ...], str, PageState], None] | None = field(default=None)
+    guess: Callable[[Any, Any, ModelEntry], Question | None] | None = None

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.i18n import format_percent
+from core.i18n import format_percent, get_language
 from core.i18n import gettext as _
 from core.runtime.task import Task
 from core.tasks.zero_shot import TEMPERATURE, TEMPLATES, ZeroShotRequest, ZeroShotResult
 from core.ui import charts
+from core.ui.guess import Question, question_key
 from core.ui.messages import plain
 from core.ui.share import Download
 from core.ui.tasks.code import literal, load_lines
@@ -110,6 +111,17 @@ def _show(shown: Shown) -> None:
                 "cada etiqueta; los porcentajes reparten los cosenos y no son probabilidades de acertar."
             )
         )
+
+
+def _guess(request: ZeroShotRequest, result: ZeroShotResult, item: ModelEntry) -> Question | None:
+    if result.several or len(result.labels) < 2:
+        return None
+    return Question(
+        key=question_key("zero-shot", item.key, request),
+        ask=_("¿Qué etiqueta pondrá {name}?").format(name=item.name(get_language())),
+        answers=tuple(label.name for label in result.labels),
+        options=tuple(request.labels),
+    )
 
 
 def _code(request: ZeroShotRequest, item: ModelEntry) -> str:
@@ -217,4 +229,5 @@ VIEW = TaskView(
     ),
     batch=_batch,
     options=_options,
+    guess=_guess,
 )

@@ -13,9 +13,11 @@ from core.runtime.tokenizer import TokenizerBundle
 from core.ui import charts
 from core.ui.downloads import csv_bytes, json_bytes
 from core.ui.glossary import glossary_marks
+from core.ui.guess import guess_first, guess_switch
 from core.ui.messages import plain
 from core.ui.share import Download, share_row
 from core.ui.tokenization.form import IDS, MARKS, SPACES, STATE, VIEW, WORD, source_label
+from core.ui.tokenization.guess import cut_question
 from core.ui.tokens import token_view
 
 # In a plot by word, more words than this can't be told apart.
@@ -172,6 +174,9 @@ def show_compare(text: str, bundles: list[TokenizerBundle]) -> None:
                 comparison.replaced_surrogates,
             ).format(n=comparison.replaced_surrogates)
         )
+    guess_switch()
+    if not guess_first(cut_question(comparison, st.session_state[WORD])):
+        return
     with st.container(horizontal=True):
         ids = st.toggle(_("Números (ids)"), key=IDS, persist_state="session")
         spaces = st.toggle(_("Espacios a la vista"), key=SPACES, persist_state="session")
