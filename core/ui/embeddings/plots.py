@@ -10,7 +10,7 @@ from core.i18n import format_number, format_percent
 from core.i18n import gettext as _
 from core.lens.embeddings_pooling import Retrieval
 from core.lens.projection import Projection
-from core.ui.charts import _bars, _graph_objects, escaped
+from core.ui.charts import _bars, _graph_objects, _lay_out, escaped
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -69,7 +69,8 @@ def similarity_map(matrix: npt.NDArray[np.float32], anchor: int) -> tuple["go.Fi
         )
     )
     figure.add_hline(y=anchor, line={"color": "#ff5c33", "width": 2})
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=520,
         margin=_SIDES,
         font={"size": 14},
@@ -106,7 +107,8 @@ def curve(
     figure = go.Figure(go.Scatter(x=list(x), y=list(values), mode="lines", line={"width": 3}))
     if mark is not None:
         figure.add_vline(x=mark, line={"color": "#ff5c33", "width": 2, "dash": "dot"})
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=300,
         margin=_SIDES,
         font={"size": 14},
@@ -148,7 +150,8 @@ def neighbour_bars(
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
     )
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=70 + 30 * len(pieces),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
         font={"size": 15},
@@ -192,7 +195,8 @@ def spread(
                 hoverinfo="name",
             )
         )
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=320,
         margin=_SIDES,
         font={"size": 14},
@@ -236,7 +240,8 @@ def layers(
         ]
     )
     figure.add_vline(x=chosen, line={"color": "#ff5c33", "width": 2, "dash": "dot"})
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=360,
         margin=_SIDES,
         font={"size": 15},
@@ -302,9 +307,10 @@ def scatter(
         # In space there is no room for the word.
         titles = [f"{at} ({format_percent(share, 0)})" for at, share in enumerate(shown.explained, 1)]
     quiet = {"showticklabels": False, "automargin": True}
-    figure.update_layout(height=560, margin=_SIDES, font={"size": 14}, legend=_LEGEND)
+    _lay_out(figure, height=560, margin=_SIDES, font={"size": 14}, legend=_LEGEND)
     if flat:
-        figure.update_layout(
+        _lay_out(
+            figure,
             xaxis={**quiet, "title": titles[0], "zeroline": False},
             # One unit is as long across as up: otherwise distances would lie.
             yaxis={**quiet, "title": titles[1], "zeroline": False, "scaleanchor": "x"},
@@ -313,7 +319,7 @@ def scatter(
         axes = {
             f"{name}axis": {"showticklabels": False, "title": title} for name, title in zip("xyz", titles, strict=True)
         }
-        figure.update_layout(scene={**axes, "aspectmode": "data"})
+        _lay_out(figure, scene={**axes, "aspectmode": "data"})
     parts = [f"{group or _('sin significado')}: {sum(name == group for name in groups)}" for group in order]
     alt = _("Mapa de {n} vectores en {d} dimensiones por {method}. Puntos por grupo: {groups}").format(
         n=format_number(len(groups)), d=shown.points.shape[1], method=shown.method.upper(), groups="; ".join(parts)
@@ -349,7 +355,8 @@ def pair_cosines(found: Sequence[Retrieval], names: Sequence[str]) -> tuple["go.
                 hovertemplate="%{y}: %{x:.2f}<extra></extra>",
             )
         )
-    figure.update_layout(
+    _lay_out(
+        figure,
         height=110 + 62 * len(found),
         margin=_SIDES,
         font={"size": 15},
@@ -395,16 +402,16 @@ def arrows(names: Sequence[str], vectors: Sequence[Sequence[float]]) -> tuple["g
         else:
             figure.add_trace(go.Scatter3d(**common, z=[0, vector[2]], marker={"size": [2, 7]}))
     reach = 1.15 * max(abs(number) for vector in vectors for number in vector)
-    figure.update_layout(height=420, margin=_SIDES, font={"size": 14}, showlegend=False)
+    _lay_out(figure, height=420, margin=_SIDES, font={"size": 14}, showlegend=False)
     if flat:
-        figure.update_layout(
+        _lay_out(figure,
             xaxis={"range": [-reach, reach], "zeroline": True, "zerolinewidth": 2, "automargin": True},
             yaxis={
                 "range": [-reach, reach], "zeroline": True, "zerolinewidth": 2, "scaleanchor": "x", "automargin": True,
             },
         )  # fmt: skip
     else:
-        figure.update_layout(scene={"aspectmode": "cube", **{f"{a}axis": {"range": [-reach, reach]} for a in "xyz"}})
+        _lay_out(figure, scene={"aspectmode": "cube", **{f"{a}axis": {"range": [-reach, reach]} for a in "xyz"}})
     said = "; ".join(
         f"{name} = ({', '.join(format_number(n, 2) for n in vector)})"
         for name, vector in zip(names, vectors, strict=True)
