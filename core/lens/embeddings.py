@@ -282,7 +282,7 @@ class AddEmbeddings:
             parts.append(_part("position", found, found.position, position_rows(found, ids)))
         if found.segment is not None and segments is not None:
             parts.append(_part("segment", found, found.segment, segments[0]))
-        total = np.sum([part.vectors for part in parts], axis=0, dtype=np.float32)
+        total: npt.NDArray[np.float32] = np.stack([part.vectors for part in parts]).sum(axis=0, dtype=np.float32)
         normalized = self._after(found.norm, total)
         entered = normalized if normalized is not None else total
         projected = self._after(found.projection, entered)

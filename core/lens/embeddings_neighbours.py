@@ -151,7 +151,7 @@ class FindNeighbours:
         dots = weight @ query
         cosines = dots / (norms * query.norm()).clamp_min(1e-12)
         mean = weight.mean(0)
-        centred_norms = torch.cat([(part - mean).norm(dim=1) for part in weight.split(_ROWS)])
+        centred_norms = torch.cat([(weight[at : at + _ROWS] - mean).norm(dim=1) for at in range(0, size, _ROWS)])
         centred_query = query - mean
         centred = (dots - weight @ mean - mean @ query + mean @ mean) / (
             centred_norms * centred_query.norm()

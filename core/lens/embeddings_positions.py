@@ -60,7 +60,8 @@ def cosines(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The cosine of every two rows: ``(n, width)`` → ``(n, n)``; a row of zeros is like nothing, not even itself."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-    return np.clip(unit @ unit.T, -1, 1).astype(np.float32)
+    found: npt.NDArray[np.float32] = np.clip(unit @ unit.T, -1, 1).astype(np.float32)
+    return found
 
 
 def rotary_similarity(frequencies: npt.NDArray[np.float32], distances: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -70,7 +71,8 @@ def rotary_similarity(frequencies: npt.NDArray[np.float32], distances: Sequence[
     al. 2021, section 3.4.3, of which this is the case of equal vectors).
     """
     apart = np.asarray(distances, dtype=np.float64)
-    return np.cos(apart[:, None] * frequencies.astype(np.float64)).mean(axis=1)
+    left: npt.NDArray[np.float64] = np.cos(apart[:, None] * frequencies.astype(np.float64)).mean(axis=1)
+    return left
 
 
 class ReadPositions:

@@ -125,7 +125,7 @@ def neighbours_code(item: ModelEntry, found: Neighbours, measure: Measure, speci
 
 def contexts_code(item: ModelEntry, sentences: Sequence[str], found: ContextVectors, layer: int | None) -> str:
     """Prints the cosine of every two occurrences of the word at one layer."""
-    first = {}
+    first: dict[int, int] = {}
     for at, sentence in enumerate(found.sentence_of):
         first.setdefault(sentence, at)
     places = [(p.sentence, [at - first[p.sentence] for at in p.tokens]) for p in found.places]

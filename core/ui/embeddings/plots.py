@@ -42,7 +42,7 @@ def lengths(tokens: Sequence[str], names: Sequence[str], values: Sequence[Sequen
         tickangle=-60 if len(tokens) > 10 else 0,
     )
     means = "; ".join(
-        f"{name}: {format_number(float(np.mean(row)), 2)}" for name, row in zip(names, values, strict=True)
+        f"{name}: {format_number(sum(row) / len(row), 2)}" for name, row in zip(names, values, strict=True)
     )
     return figure, _("Longitud media de los vectores. {means}").format(means=means)
 
