@@ -11,6 +11,7 @@ from core.errors import ModelUnavailable  # noqa: E402
 from core.ui.attention_page import models  # noqa: E402
 from core.ui.attention_page.form import choose_part, show_form  # noqa: E402
 from core.ui.attention_page.state import STATE, arrive, fit_kind  # noqa: E402
+from core.ui.classroom import show_classroom  # noqa: E402
 from core.ui.messages import errors_shown  # noqa: E402
 
 here = models.here()
@@ -54,4 +55,5 @@ with errors_shown():
 
         show_look(model)
 
+show_classroom(STATE)
 STATE.publish()

@@ -8,6 +8,7 @@ from core.ui.navigation import require_app
 require_app()
 
 from core.lens.tokenization import clean_text  # noqa: E402
+from core.ui.classroom import show_classroom  # noqa: E402
 from core.ui.messages import errors_shown  # noqa: E402
 from core.ui.tokenization import form  # noqa: E402
 
@@ -50,4 +51,5 @@ with errors_shown():
 
         show_corpus(text, bundles)
 
+show_classroom(form.STATE)
 form.STATE.publish()

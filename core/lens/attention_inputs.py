@@ -119,6 +119,36 @@ def prepare(bundle: ModelBundle, pair: TextPair) -> Inputs:
     return Inputs(kind, tokens, tokens, ids, segments, (), "")
 
 
+def read_source(
+    bundle: ModelBundle, first: str, second: str = ""
+) -> tuple[tuple[Token, ...], "torch.Tensor", "torch.Tensor | None"]:
+    """What the encoder, or the only stack, reads of one or two texts; nothing is generated.
+
+    Returns:
+        The tokens, their ids ``(1, tokens)`` on the CPU, and ``token_type_ids`` of that shape or ``None``.
+
+    Raises:
+        InputInvalid: no text.
+        InputTooLong: more tokens than the model's window, or than ``MAX_TOKENS``.
+    """
+    first, second = _checked(first), _checked(second)
+    if not first.strip():
+        raise InputInvalid(_("Escribe algo primero: el texto está vacío."))
+    pairs = bundle.entry.architecture == "encoder"
+    if second.strip() and not pairs:
+        tokens, ids, segments = _read(bundle, f"{first} {second}", "")
+        tokens = _split(tokens, len(first))
+    else:
+        tokens, ids, segments = _read(bundle, first, second)
+    _check_length(bundle, tokens)
+    return tokens, ids, segments
+
+
+def shown_pieces(bundle: ModelBundle, ids: Sequence[int]) -> list[tuple[str, str]]:
+    """Each id's piece as the vocabulary writes it, and what a person sees of it."""
+    return _shown(bundle, ids)
+
+
 def _check_length(bundle: ModelBundle, tokens: Sequence[Token]) -> None:
     limit = min(bundle.entry.window, MAX_TOKENS)
     if len(tokens) <= limit:

@@ -16,7 +16,8 @@ PRESENT_KEY: Final = "present"
 FAVICON: Final = Path(__file__).with_name("favicon.svg")
 
 # The wide layout's side margins leave too little room for two tokenizers side by side. And no primary
-# colour is both dark enough under white button labels and light enough as text on a dark page.
+# colour is both dark enough under white button labels and light enough as text on a dark page; a slider's
+# value is text, too.
 _BASE_CSS: Final = """
 <style>
 @media (min-width: 48rem) {
@@ -24,6 +25,9 @@ _BASE_CSS: Final = """
 }
 :is([data-variant="segmented_control"], [data-variant="pills"]):is([aria-checked="true"], [data-selected="true"]) {
   color: inherit !important; font-weight: 700;
+}
+[data-testid="stSliderThumbValue"], [data-testid="stSliderThumbValue"] * {
+  color: var(--st-text-color, inherit) !important;
 }
 </style>
 """

@@ -61,6 +61,12 @@ PAGES: Final = (
         N_("Mirar por dentro"),
     ),
     PageSpec(
+        "embeddings",
+        N_("Embeddings"),
+        N_("Los vectores de un modelo: de qué se suman, a cuáles se parecen y cómo cambian con la frase."),
+        N_("Mirar por dentro"),
+    ),
+    PageSpec(
         "attention",
         N_("Atención"),
         N_("A qué mira cada cabeza de cada capa cuando un modelo lee tu frase, y qué prueba eso."),

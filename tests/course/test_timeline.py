@@ -13,6 +13,7 @@ from core.course.examples import example
 from core.course.glossary import PAGES as COURSE_PAGES
 from core.course.glossary import concept
 from core.course.timeline import computes, event, events, find, people, tours
+from core.ui.embeddings.state import PARTS as EMBEDDING_PARTS
 from core.ui.links import existing, parse
 from core.ui.tasks.registry import BY_SLUG
 from core.ui.timeline.figures import COMPUTE_CODE, SIZES_CODE
@@ -109,7 +110,9 @@ def test_links_inside_the_app_lead_somewhere() -> None:
             example(query["example"])
         for key in query.get("models", "").split(","):
             assert not key or key in entries(), reference
-        assert set(query) <= {"task", "tl", "example", "models", "view"}, reference
+        assert set(query) <= {"task", "tl", "example", "models", "view", "part"}, reference
+        if "part" in query and page == "embeddings":
+            assert query["part"] in EMBEDDING_PARTS, reference
     assert len(existing(references())) > 30
     for item in ALL:
         for name in item.concepts:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Hashable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
 import cachetools
@@ -32,7 +32,10 @@ def _size(value: Any) -> int:
         return int(value.weights.nbytes) + 4096
     if isinstance(value, HeadVectors):
         return int(value.query.nbytes + value.key.nbytes) + (0 if value.bias is None else int(value.bias.nbytes))
-    return int(value.nbytes) if isinstance(value, np.ndarray) else 16_384
+    if isinstance(value, np.ndarray):
+        return int(value.nbytes)
+    held = [getattr(value, field.name) for field in fields(value)] if is_dataclass(value) else []
+    return 16_384 + sum(int(item.nbytes) for item in held if isinstance(item, np.ndarray))
 
 
 class Shelf:

@@ -1,0 +1,1 @@
+"""The Embeddings page: its form, its seven parts and what they share."""
