@@ -204,6 +204,7 @@ class Given:
     values: "torch.Tensor"
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         value = float(self.values[index])
         return Origin("id", value, (Term(value, (Factor(value),)),))
 
@@ -219,6 +220,7 @@ class Lookup:
     scale: float = 1.0
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         row, column = index
         value = float(self.table[self.ids[row], column])
         factor = Factor(value, weight=f"{self.weight}[{self.ids[row]}, {column}]")
@@ -233,6 +235,7 @@ class Added:
     nodes: tuple[Node, ...]
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         terms = tuple(
             Term(float(node.values[index]), (Factor(float(node.values[index]), node.id, index),)) for node in self.nodes
         )
@@ -247,6 +250,7 @@ class Multiplied:
     right: Node
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         a, b = float(self.left.values[index]), float(self.right.values[index])
         term = Term(a * b, (Factor(a, self.left.id, index), Factor(b, self.right.id, index)))
         return Origin("dot", a * b, (term,))
@@ -261,6 +265,7 @@ class Linear:
     size: int | None = None
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         if self.size is None:
             place, out = index[:-1], index[-1]
         else:
@@ -287,6 +292,7 @@ class Normed:
     norm: "Norm"
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         row = self.node.values[index[:-1]]
         column = index[-1]
         own = float(row[column])
@@ -313,6 +319,7 @@ class Rotated:
     sin: "torch.Tensor"
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         head, row, column = index
         half = self.cos.shape[-1] // 2
         other, sign = (column + half, -1.0) if column < half else (column - half, 1.0)
@@ -343,6 +350,7 @@ class Scored:
     groups: int
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         head, row, column = index
         shared = head // self.groups
         q, k = self.query.values[head, row], self.key.values[shared, column]
@@ -365,6 +373,7 @@ class Biased:
     weight: str
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         own = float(self.node.values[index])
         added = float(self.bias[(min(index[0], self.bias.shape[0] - 1), *index[1:])])
         terms = (
@@ -381,6 +390,7 @@ class Softmaxed:
     node: Node
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         row = self.node.values[index[:-1]].double()
         largest = row.max()
         powers = (row - largest).exp()
@@ -404,6 +414,7 @@ class Mixed:
     groups: int
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         head, row, column = index
         shared = head // self.groups
         alphas, values = self.weights.values[head, row], self.value.values[shared, :, column]
@@ -426,6 +437,7 @@ class Copied:
     scale: float = 1.0
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         place = self.place(index)
         value = float(self.node.values[place])
         terms = (Term(value, (Factor(value, self.node.id, place),)),)
@@ -443,6 +455,7 @@ class Applied:
     values: "torch.Tensor"
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         own = float(self.node.values[index])
         return Origin(
             "apply", float(self.values[index]), (Term(own, (Factor(own, self.node.id, index),)),), name=self.name
@@ -456,6 +469,7 @@ class Averaged:
     node: Node
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         column = self.node.values[:, index[-1]]
         terms, rest, count = _largest(column, lambda i: (Factor(float(column[i]), self.node.id, (i, index[-1])),))
         return Origin("mean", float(column.mean()), terms, rest, count, {"count": float(column.numel())})
@@ -468,6 +482,7 @@ class Unit:
     node: Node
 
     def origin(self, index: Index) -> Origin:
+        """See ``Rule``."""
         own, length = float(self.node.values[index]), float(self.node.values.norm())
         numbers = {"deviation": length, "gain": 1.0}
         return Origin("unit", own / length, (Term(own, (Factor(own, self.node.id, index),)),), numbers=numbers)

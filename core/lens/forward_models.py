@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Convert = Callable[["torch.Tensor"], "torch.Tensor"]
 
 # What a residual addition looks like in the library's code, in any family.
-_RESIDUAL = r"residual\b.*\+|\+ residual|\+ input_tensor|hidden_states \+ self\.dropout|output \+ (x|hidden_states|\w+_output)\b"
+_RESIDUAL = r"\+ input_tensor|_output \+ (hidden_states|\w+_output)\b"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from core.i18n import format_number, get_language
 from core.i18n import gettext as _
 from core.lens.attention import MAX_TOKENS, Token
 from core.lens.attention_inputs import Inputs, TextPair, kinds_of, prepare, shown_pieces
-from core.lens.forward import MAX_DETAIL, Axis, Index, Node, Origin, Step
+from core.lens.forward import MAX_DETAIL, Axis, Index, Linear, Lookup, Node, Normed, Origin, Step
 from core.lens.forward_models import Unsupported
 from core.lens.forward_source import SourceLines, source_of
 from core.lens.forward_walk import Walk, walk_model
@@ -103,6 +103,22 @@ class Outline:
         return next((step for step in self.steps if step.id == name), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """Where plain transformers lets one read a step.
+
+    Attributes:
+        kind: ``"output"`` or ``"input"`` of a module, inside its ``"attention"`` function, or ``"end"``: out of what
+            the model returns.
+        module: the module's name; ``""`` for ``"end"``.
+        part: first output and the one after the last, where the module computes more than this step.
+    """
+
+    kind: Literal["output", "input", "attention", "end"]
+    module: str
+    part: tuple[int, int] | None = None
+
+
 @dataclass(frozen=True)
 class StepValues:
     """One step with its values.
@@ -113,6 +129,7 @@ class StepValues:
         columns: for a vocabulary, the ids that are kept; else empty.
         names: the pieces of ``columns``.
         source: the lines of the library that compute it; ``None`` where none does.
+        tap: where plain transformers lets one read it; ``None`` where it doesn't.
     """
 
     step: Step
@@ -120,14 +137,16 @@ class StepValues:
     columns: tuple[int, ...]
     names: tuple[str, ...]
     source: SourceLines | None
+    tap: Tap | None
 
 
 @dataclass(frozen=True, slots=True)
 class ValuesRequest:
-    """A walk and the step whose values are wanted."""
+    """A walk and the step whose values are wanted; ``column`` is an id of the vocabulary that is drawn in any case."""
 
     forward: ForwardRequest
     step: str
+    column: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,14 +406,40 @@ class ReadValues:
         return [self._one(bundle, request) for request in requests]
 
     def _one(self, bundle: ModelBundle, request: ValuesRequest) -> StepValues:
-        node = _node(bundle, request.forward, request.step)
+        walk, node = _node(bundle, request.forward, request.step)
         source = source_of(bundle.model, node.code) if node.code is not None else None
         values, columns, names = node.values, (), ()
         if node.axes[-1] == "vocabulary":
             columns = _drawn(values)
+            if request.column is not None and 0 <= request.column < values.shape[-1] and request.column not in columns:
+                columns = (*columns, request.column)
             values = values[:, list(columns)]
             names = tuple(text for _piece, text in _pieces(bundle, columns))
-        return StepValues(_step(node), values.cpu().numpy().astype(np.float32), columns, names, source)
+        kept = values.cpu().numpy().astype(np.float32)
+        return StepValues(_step(node), kept, columns, names, source, _tap(walk, node))
+
+
+_INSIDE_ATTENTION: Final = ("query-rotated", "key-rotated", "scores", "position-bias", "mask", "weights", "mixed")
+_AT_THE_END: Final = ("ids", "mean", "unit", "probabilities", "follows", "logits-bias")
+
+
+def _tap(walk: Walk, node: Node) -> Tap | None:
+    if node.op in _AT_THE_END:
+        return Tap("end", "")
+    if node.op in _INSIDE_ATTENTION:
+        core = walk.nodes[node.id.removesuffix(node.op) + "weights"].module
+        return Tap("attention", core)
+    rule = node.rule
+    if isinstance(rule, Linear):
+        affine = rule.affine
+        part = (affine.offset, affine.offset + affine.weight.shape[0]) if affine.turned else None
+        return Tap("output", node.module, part)
+    if isinstance(rule, Normed) or (isinstance(rule, Lookup) and rule.scale == 1.0):
+        return Tap("output", node.module)
+    for other in walk.nodes.values():
+        if isinstance(other.rule, (Linear, Normed)) and other.rule.node is node:
+            return Tap("input", other.module)
+    return None
 
 
 def _drawn(values: "torch.Tensor") -> tuple[int, ...]:
@@ -409,7 +454,7 @@ def _drawn(values: "torch.Tensor") -> tuple[int, ...]:
     return tuple(found)
 
 
-def _node(bundle: ModelBundle, forward: ForwardRequest, step: str) -> Node:
+def _node(bundle: ModelBundle, forward: ForwardRequest, step: str) -> tuple[Walk, Node]:
     read = _read(bundle, forward)
     if not read.detailed:
         raise InputTooLong(
@@ -417,10 +462,11 @@ def _node(bundle: ModelBundle, forward: ForwardRequest, step: str) -> Node:
                 n=format_number(MAX_DETAIL)
             )
         )
-    node = _walk(bundle, read).nodes.get(step)
+    walk = _walk(bundle, read)
+    node = walk.nodes.get(step)
     if node is None:
         raise InputInvalid(_("Este modelo no tiene ese paso. Elige otro en la lista."))
-    return node
+    return walk, node
 
 
 class FindOrigin:
@@ -440,7 +486,7 @@ class FindOrigin:
         return [self._one(bundle, request) for request in requests]
 
     def _one(self, bundle: ModelBundle, request: OriginRequest) -> Origin:
-        node = _node(bundle, request.forward, request.step)
+        _pass, node = _node(bundle, request.forward, request.step)
         shape = node.values.shape
         inside = len(request.index) == len(shape) and all(
             0 <= at < size for at, size in zip(request.index, shape, strict=True)

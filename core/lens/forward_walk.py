@@ -65,6 +65,7 @@ class Walk:
     # --- single operations --------------------------------------------------------------------------------
 
     def linear(self, op: str, x: Node, affine: Affine, axes: tuple[Axis, ...], *, size: int | None = None) -> Node:
+        """``x Wᵀ + b``, cut into heads of ``size`` if that is given."""
         y = x.values @ affine.weight.T  # (tokens, in) @ (in, out)
         if affine.bias is not None:
             y = y + affine.bias
@@ -73,15 +74,19 @@ class Walk:
         return self.put(op, y, axes, f.Linear(x, affine, size), affine.path, call(affine.path))
 
     def norm(self, op: str, x: Node, norm: Norm, code: Code | None = None) -> Node:
+        """LayerNorm or RMSNorm."""
         y = x.values
         if norm.centred:
             y = y - y.mean(-1, keepdim=True)
         y = y * (y.pow(2).mean(-1, keepdim=True) + norm.eps).rsqrt() * norm.weight
         if norm.bias is not None:
             y = y + norm.bias
+        if op == "norm" and not norm.centred:
+            op = "rms-norm"
         return self.put(op, y, x.axes, f.Normed(x, norm), norm.path, code or call(norm.path))
 
     def lookup(self, op: str, table: Table, rows: Sequence[int], axes: tuple[Axis, ...]) -> Node:
+        """Rows of a table, ``(tokens, width)``."""
         import torch
 
         y = table.weight[torch.tensor(list(rows), device=table.weight.device)] * table.scale  # (tokens, hidden)
@@ -89,16 +94,19 @@ class Walk:
         return self.put(op, y, axes, rule, table.path, table.code)
 
     def apply(self, op: str, x: Node, function: Any, name: str, module: str, code: Code) -> Node:
+        """A function of each value on its own."""
         y = function(x.values)
         return self.put(op, y, x.axes, f.Applied(x, name, y), module, code)
 
     def add(self, op: str, nodes: tuple[Node, ...], module: str, code: Code) -> Node:
+        """The sum of steps of one shape."""
         y = nodes[0].values
         for node in nodes[1:]:
             y = y + node.values
         return self.put(op, y, nodes[0].axes, f.Added(nodes), module, code)
 
     def softmax(self, op: str, x: Node, module: str, code: Code | None) -> Node:
+        """Over the last dimension."""
         return self.put(op, x.values.softmax(-1), x.axes, f.Softmaxed(x), module, code)
 
     # --- parts of a layer ---------------------------------------------------------------------------------
