@@ -32,6 +32,7 @@ _ORIGIN = st.components.v2.component(
     css=_CSS,
     js=(_FOLDER / "origin.js").read_text(encoding="utf-8"),
 )
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # Colours reach their end at this quantile of the absolute values: in BERT a single dimension can be twenty times as
 # large as the rest, and everything else would look grey.
 _FULL_COLOUR = 0.99
@@ -60,10 +61,13 @@ def number(value: float) -> str:
     """A value in as many figures as it takes to tell it from others."""
     if value == float("-inf"):
         return "−∞"
+    if value == 0:
+        return "0"
     size = abs(value)
-    if size and size < 0.0005:
-        text = f"{value:.1e}"
-        return (text if get_language() == "en" else text.replace(".", ",")).replace("-", "−")
+    if size < 0.0005:
+        digits, power = f"{value:.1e}".split("e")
+        digits = digits if get_language() == "en" else digits.replace(".", ",")
+        return f"{digits}·10".replace("-", "−") + str(int(power)).translate(_RAISED)
     decimals = 0 if float(value).is_integer() and size >= 100 else 1 if size >= 1000 else 2 if size >= 100 else 3
     return format_number(value, decimals).replace("-", "−")
 
@@ -83,7 +87,7 @@ def message(plane: Plane, chosen: tuple[int, int] | None, spoken: str) -> bytes:
     top, signed = colour_range(plane.values)
     finite = plane.values[np.isfinite(plane.values)]
     largest = float(np.abs(finite).max()) if finite.size else 0.0
-    legend = _("De −{n} (naranja) a {n} (azul)") if signed else _("De 0 (claro) a {n} (oscuro)")
+    legend = _("De −{n} (naranja) a {n} (azul)") if signed else _("De 0 (sin color) a {n} (azul)")
     legend = legend.format(n=number(top))
     if largest > 1.0001 * top:
         legend += ". " + _("Lo mayor llega a ±{n} y se ve del mismo color").format(n=number(largest))

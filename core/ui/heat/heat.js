@@ -30,12 +30,19 @@ const triple = (root, name) =>
   getComputedStyle(root).getPropertyValue(name).split(",").map((part) => Number(part.trim()))
 
 const states = new WeakMap()
+const RAISED = Object.fromEntries([..."-0123456789"].map((sign, at) => [sign, [..."⁻⁰¹²³⁴⁵⁶⁷⁸⁹"][at]]))
 
 const figure = (value, decimal) => {
   if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞"
+  if (value === 0) return "0"
   const size = Math.abs(value)
-  const text = size && size < 0.0005 ? value.toExponential(1) : value.toFixed(Number.isInteger(value) ? 0 : size >= 100 ? 1 : 3)
-  return text.replace(".", decimal).replace(/-/g, "−")
+  if (size >= 0.0005) {
+    const text = value.toFixed(Number.isInteger(value) ? 0 : size >= 100 ? 1 : 3)
+    return text.replace(".", decimal).replace("-", "−")
+  }
+  const [digits, power] = value.toExponential(1).split("e")
+  const raised = [...String(Number(power))].map((sign) => RAISED[sign]).join("")
+  return `${digits.replace(".", decimal).replace("-", "−")}·10${raised}`
 }
 
 const mix = (state, value) => {

@@ -99,7 +99,7 @@ def show_answer(item: ModelEntry) -> None:
 
 def _show_writing(outline: Outline) -> None:
     """The distribution of the next token, and the buttons that write it."""
-    st.subheader(_("¿Qué token viene ahora?"), anchor=False)
+    st.header(_("¿Qué token viene ahora?"), anchor=False)
     st.markdown(
         _(
             "El modelo da una probabilidad a cada pieza de su vocabulario. Elige una: se añade al final y todo el pase "
@@ -163,7 +163,7 @@ def _show_writing(outline: Outline) -> None:
 
 def _show_gaps(outline: Outline) -> None:
     """What an encoder with a language-modelling head bets on, for one token."""
-    st.subheader(_("¿Qué palabra pondría aquí?"), anchor=False)
+    st.header(_("¿Qué palabra pondría aquí?"), anchor=False)
     names = token_names(outline.rows)
     masked = next((at for at, token in enumerate(outline.rows) if token.special and "mask" in token.text.lower()), None)
     default = masked if masked is not None else min(1, len(names) - 1)
@@ -185,7 +185,7 @@ def _show_judgement(item: ModelEntry, outline: Outline) -> None:
     """Labels of the text or of each token; or the vector of the sentence."""
     if not outline.candidates:
         if outline.step("head.unit") is not None:
-            st.subheader(_("El vector de la frase"), anchor=False)
+            st.header(_("El vector de la frase"), anchor=False)
             st.markdown(
                 _(
                     "Este modelo no tiene cabeza que prediga palabras o clases: su respuesta es un vector de {n} "
@@ -194,15 +194,15 @@ def _show_judgement(item: ModelEntry, outline: Outline) -> None:
                 ).format(n=format_number(outline.steps[-1].shape[-1]))
             )
         else:
-            st.subheader(_("Comienzo y final de la respuesta"), anchor=False)
+            st.header(_("Comienzo y final de la respuesta"), anchor=False)
             st.markdown(_("La cabeza da a cada token dos probabilidades: que la respuesta empiece o termine en él."))
         return
     if len(outline.candidates) == 1:
-        st.subheader(_("El veredicto de la cabeza"), anchor=False)
+        st.header(_("El veredicto de la cabeza"), anchor=False)
         st.markdown(_("De un solo vector, el del primer token, salen las puntuaciones de las clases."))
         _bars(outline.candidates[0], "in_labels")
         return
-    st.subheader(_("Una etiqueta por token"), anchor=False)
+    st.header(_("Una etiqueta por token"), anchor=False)
     names = token_names(outline.rows)
     st.dataframe(
         {

@@ -111,7 +111,9 @@ def sunburst(count: ParameterCount, title: str) -> tuple["go.Figure", str]:
             text=texts,
             hovertemplate="%{label}<br>%{text}<extra></extra>",
             textinfo="label",
+            textfont={"color": "#ffffff", "size": 14},
             insidetextfont={"color": "#ffffff", "size": 14},
+            leaf={"opacity": 1},
             maxdepth=3 + int(both),
         )
     )
@@ -126,7 +128,7 @@ def by_part(count: ParameterCount) -> list[tuple[str, int, str]]:
     for group in count.groups:
         sums[group.part] = sums.get(group.part, 0) + group.count
     return [
-        (_(PARTS[part]), number, format_percent(number / max(1, count.total)))
+        (_(PARTS[part]), number, format_percent(number / max(1, count.total), 2))
         for part, number in sorted(sums.items(), key=lambda item: -item[1])
     ]
 

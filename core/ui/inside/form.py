@@ -76,7 +76,7 @@ def show_form(models: list[ModelEntry]) -> ModelEntry | None:
     text = first.text_area(
         _("Tu texto"),
         key=TEXT,
-        height=90,
+        height=80,
         persist_state="session",
         on_change=forget_text,
         placeholder=_("Escribe o pega aquí una frase"),
@@ -94,7 +94,7 @@ def show_form(models: list[ModelEntry]) -> ModelEntry | None:
     elif st.session_state[SECOND]:
         st.session_state[SECOND] = ""
     # The text counts as typed when the field loses the focus; the button is what people look for.
-    st.button(_("Recorrer el modelo"), type="primary", icon=":material/route:", key="in_go")
+    first.button(_("Recorrer el modelo"), type="primary", icon=":material/route:", key="in_go")
     if model is not None:
         hint_language(text, model)
         show_models_in_use([(model.name(reader), model.licence)])

@@ -112,7 +112,7 @@ def show_origin(
     found = readings.origin(item.key, wanted, step.id, index)
     column = plane.columns[cell[1]] if plane.columns else str(cell[1])
     where = f"«{plane.rows[cell[0]]}» · {column}"
-    st.markdown("#### " + plain(_("¿De dónde sale {value}?").format(value=number(value))))
+    st.markdown("### " + plain(_("¿De dónde sale {value}?").format(value=number(value))))
     st.markdown(plain(f"{where}: {equation(found)}"))
     lines = [
         Line(tuple(_number(factor, outline) for factor in term.factors), number(term.value), term.value)
@@ -120,9 +120,7 @@ def show_origin(
     ]
     rest = ""
     if found.rest_count:
-        rest = _("Los otros {n} sumandos dan juntos {rest}.").format(
-            n=format_number(found.rest_count), rest=number(found.rest)
-        )
+        rest = _("Los demás ({n}) suman {rest}.").format(n=format_number(found.rest_count), rest=number(found.rest))
     adds = found.way in ("dot", "mean", "softmax") and (len(lines) > 1 or len(lines[0].numbers) > 1)
     caption = {
         "softmax": _("Las puntuaciones de la fila, y e elevado a cada una menos la mayor"),

@@ -48,7 +48,7 @@ def show_parameters(item: ModelEntry) -> None:
     name = item.name(get_language())
     with st.spinner(_("Contando…"), show_time=True):
         count = readings.parameters(item.key)
-    st.subheader(_("¿Dónde están los parámetros?"), anchor=False)
+    st.header(_("¿Dónde están los parámetros?"), anchor=False)
     st.markdown(
         _(
             "{name} tiene exactamente **{n}** parámetros: números que aprendió al entrenarse. Pulsa un sector "
@@ -70,7 +70,7 @@ def show_parameters(item: ModelEntry) -> None:
             hide_index=True,
             width="stretch",
         )
-        _body_and_head(count)
+        _body_and_head(item, count)
     glossary_marks("body-and-head", "layer-stack", "feed-forward-layer", "embedding", key="in_parameters_terms")
     share_row(
         STATE,
@@ -80,10 +80,18 @@ def show_parameters(item: ModelEntry) -> None:
     )
 
 
-def _body_and_head(count: ParameterCount) -> None:
+def _body_and_head(item: ModelEntry, count: ParameterCount) -> None:
     head = [group for group in count.groups if group.stack == "head"]
     size = sum(group.count for group in head)
-    if size:
+    if size and item.weights is not None and item.weights.head is None:
+        st.markdown(
+            _(
+                "**Cuerpo y cabeza.** El cuerpo (embeddings y capas) lee; la cabeza decide para una tarea. Este modelo "
+                "es solo cuerpo: de cabeza trae el agrupador (pooler) de BERT, {n} parámetros que aquí no se usan, "
+                "porque su vector de frase es la media de los tokens."
+            ).format(n=format_number(size))
+        )
+    elif size:
         st.markdown(
             _(
                 "**Cuerpo y cabeza.** El cuerpo (embeddings y capas) lee; la cabeza decide para una tarea. Aquí "

@@ -151,7 +151,7 @@ def _watch() -> None:
 
 def show_race() -> None:
     """Draws the view."""
-    st.subheader(_("¿Por qué un transformer va en paralelo?"), anchor=False)
+    st.header(_("¿Por qué un transformer va en paralelo?"), anchor=False)
     st.markdown(
         _(
             "Una LSTM necesita el estado del token anterior para calcular el siguiente: {n} tokens son {n} pasos, uno "
@@ -193,7 +193,7 @@ def _show_result(race: Race) -> None:
         if not laps:
             continue
         with column:
-            st.markdown("#### " + _(charts.DIRECTIONS[direction]).capitalize())
+            st.markdown("### " + _(charts.DIRECTIONS[direction]).capitalize())
             figure, alt = charts.race_lines(race, direction)  # type: ignore[arg-type]
             st.plotly_chart(figure, key=f"in_race_{direction}", alt=alt, config={"displayModeBar": False})
             told = verdict(race, direction)  # type: ignore[arg-type]

@@ -81,6 +81,7 @@ def _choose_step(outline: Outline) -> Step:
         required=True,
         on_change=_part_changed,
         args=(outline,),
+        label_visibility="collapsed",
     )
     own = [item for item in steps if item.part == step.part]
     numbers = {item.id: at for at, item in enumerate(steps, 1)}
@@ -91,6 +92,7 @@ def _choose_step(outline: Outline) -> Step:
         key=_PICK,
         required=True,
         on_change=_picked,
+        label_visibility="collapsed",
     )
     at = numbers[step.id] - 1
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -219,7 +221,7 @@ def show_walk(item: ModelEntry) -> None:
     step = _choose_step(outline)
     both = is_both(outline)
     words = words_of(step)
-    st.subheader(_(words.title), anchor=False)
+    st.header(_(words.title), anchor=False)
     st.caption(plain(place_name(step, both) + (f" · {step.module}" if step.module else "")))
     st.markdown(_(words.text))
     left, right = st.columns([3, 2], vertical_alignment="center")

@@ -77,21 +77,21 @@ _OPERATIONS: Final = {
     "words": StepWords(
         N_("Embedding de la pieza"),
         N_("Palabra"),
-        r"E_{i} = W_{\text{pieza}}[\text{id}_i]",
+        r"E_{i} = W_E[\text{id}_i]",
         N_("El número de cada pieza elige una fila de una tabla aprendida. La misma pieza da siempre el mismo vector."),
         ("embedding",),
     ),
     "positions": StepWords(
         N_("Embedding de la posición"),
         N_("Posición"),
-        r"P_{i} = W_{\text{pos}}[i]",
+        r"P_{i} = W_P[i]",
         N_("Otra tabla da un vector por posición: sin él, la atención no sabría en qué orden van las palabras."),
         ("positional-encoding",),
     ),
     "types": StepWords(
         N_("Embedding del segmento"),
         N_("Segmento"),
-        r"S_{i} = W_{\text{seg}}[0 \text{ o } 1]",
+        r"S_{i} = W_S[s_i],\quad s_i \in \{0, 1\}",
         N_("Una tabla de dos filas dice si el token es del primer texto o del segundo."),
         ("bert-three-embeddings",),
     ),
@@ -210,7 +210,7 @@ _OPERATIONS: Final = {
     "residual": StepWords(
         N_("Conexión residual"),
         N_("+ residual"),
-        r"y = x + \text{Subcapa}(x)",
+        r"y = x + F(x)",
         N_("El resultado se suma a lo que entró: la subcapa solo tiene que aprender la diferencia."),
         ("residual-and-normalization",),
     ),
@@ -238,7 +238,7 @@ _OPERATIONS: Final = {
         N_("Activación"),
         r"a = f(h)",
         N_(
-            "Una función se aplica a cada número por separado y apaga los negativos. Sin ella, dos capas seguidas "
+            "Una función se aplica a cada número por separado y deja los negativos en cero o casi. Sin ella, dos capas seguidas "
             "valdrían lo mismo que una."
         ),
         ("feed-forward-layer",),
