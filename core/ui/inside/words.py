@@ -238,7 +238,8 @@ _OPERATIONS: Final = {
         N_("Activación"),
         r"a = f(h)",
         N_(
-            "Una función se aplica a cada número por separado y deja los negativos en cero o casi. Sin ella, dos capas seguidas "
+            "Una función se aplica a cada número por separado y deja los negativos en cero o casi. Sin ella, dos "
+            "capas seguidas "
             "valdrían lo mismo que una."
         ),
         ("feed-forward-layer",),
