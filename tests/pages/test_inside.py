@@ -23,6 +23,12 @@ def shown(app: AppTest) -> str:
     return texts(app).replace("\\", "")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> None:
+    """Imports what the first visitor would wait for: on a busy machine that takes longer than a run may."""
+    from transformers import AutoModel, AutoTokenizer, BertModel  # noqa: F401
+
+
 def area(app: AppTest) -> Any:
     return next(item for item in app.text_area if item.key == "in_text")
 

@@ -108,7 +108,8 @@ def code(
             lines.append(f"values = values.view(1, -1, {heads}, {size}).transpose(1, 2)  # cut into heads")
     else:
         lines += ["with torch.inference_mode():", f"    out = model({arguments}, output_hidden_states=False)"]
-        lines.append(_END[step.op](item))
+        decoder_ids = step.id == "decoder.embeddings.ids" and item.architecture == "encoder-decoder"
+        lines.append("values = written" if decoder_ids else _END[step.op](item))
     place = {4: f"[0, {head}, {row}]", 3: f"[0, {row}]", 2: "[0]"}[len(step.shape)]
     if step.op == "ids":
         place = "[0]"
