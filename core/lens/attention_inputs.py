@@ -241,7 +241,7 @@ def _special(bundle: ModelBundle, ids: Sequence[int]) -> list[bool]:
     return [token in special for token in ids]
 
 
-def _shown(bundle: ModelBundle, ids: Sequence[int]) -> list[tuple[str, str]]:
+def shown_pieces(bundle: ModelBundle, ids: Sequence[int]) -> list[tuple[str, str]]:
     """Each id's piece, and what a person sees of it."""
     backend = getattr(bundle.tokenizer, "backend_tokenizer", None)
     if backend is None:
@@ -300,7 +300,7 @@ def place_tokens(
         spans: first code point and the one after the last of each; ``None`` if the tokenizer doesn't say.
         side: 0 for the first text, 1 for the second.
     """
-    shown = _shown(bundle, ids)
+    shown = shown_pieces(bundle, ids)
     if spans is None:
         spans = _walk(text, [name for _piece, name in shown], special)
     table = np.array(spans, dtype=np.int64).reshape(-1, 2)

@@ -67,6 +67,12 @@ PAGES: Final = (
         N_("Mirar por dentro"),
     ),
     PageSpec(
+        "inside",
+        N_("Por dentro"),
+        N_("Un pase por el modelo paso a paso, con tu frase y sus números; sus parámetros, y por qué va en paralelo."),
+        N_("Mirar por dentro"),
+    ),
+    PageSpec(
         "attention",
         N_("Atención"),
         N_("A qué mira cada cabeza de cada capa cuando un modelo lee tu frase, y qué prueba eso."),

@@ -50,7 +50,8 @@ def best_for(text: str, models: list[ModelEntry]) -> ModelEntry | None:
     return min(models, key=rank, default=None)
 
 
-def _label(key: str) -> str:
+def label_of(key: str) -> str:
+    """A model as a field for models shows it: name, architecture, and whether it is still to be downloaded."""
     if not key:
         return _("ninguno")
     item = entry(key)
@@ -73,7 +74,7 @@ def choose_model(models: list[ModelEntry]) -> ModelEntry | None:
         if wanted and best is not None and wanted in entries():
             st.session_state["at_replaced"] = (wanted, best.key)
     replaced = st.session_state.get("at_replaced")
-    chosen = st.selectbox(_("Modelo"), keys, format_func=_label, key=MODEL, persist_state="session")
+    chosen = st.selectbox(_("Modelo"), keys, format_func=label_of, key=MODEL, persist_state="session")
     if replaced is not None:
         if chosen == replaced[1]:
             st.info(plain(why_absent(entry(replaced[0]), get_settings())), icon=":material/cloud_off:")
@@ -88,7 +89,7 @@ def choose_second() -> ModelEntry | None:
     keys = ["", *(item.key for item in able() if item.key != first)]
     if st.session_state[VERSUS] not in keys:
         st.session_state[VERSUS] = ""
-    chosen = st.selectbox(_("Comparar con"), keys, format_func=_label, key=VERSUS, persist_state="session")
+    chosen = st.selectbox(_("Comparar con"), keys, format_func=label_of, key=VERSUS, persist_state="session")
     return entry(chosen) if chosen else None
 
 

@@ -30,6 +30,9 @@ def _size(value: Any) -> int:
         return _size(value.map)
     if isinstance(value, AttentionMap):
         return int(value.weights.nbytes) + 4096
+    inner = getattr(value, "values", None)
+    if isinstance(inner, np.ndarray):
+        return int(inner.nbytes) + 4096
     if isinstance(value, HeadVectors):
         return int(value.query.nbytes + value.key.nbytes) + (0 if value.bias is None else int(value.bias.nbytes))
     if isinstance(value, np.ndarray):

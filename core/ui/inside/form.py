@@ -1,0 +1,101 @@
+"""The form: an example, one or two texts, the model."""
+
+import streamlit as st
+
+from core.catalog import ModelEntry, entry
+from core.course.inside import inside_example, inside_examples
+from core.i18n import get_language
+from core.i18n import gettext as _
+from core.runtime.loading import why_absent
+from core.settings import get_settings
+from core.ui.attention_page.models import best_for, hint_language, label_of
+from core.ui.frame import show_models_in_use
+from core.ui.inside.state import ADDED, AUTO, MODEL, SECOND, TEXT, apply_example, forget_cell, forget_text
+from core.ui.messages import plain
+
+_CHOICE = "in_example_choice"
+_REPLACED = "in_replaced"
+
+
+def _example_chosen() -> None:
+    key = st.session_state[_CHOICE]
+    if key:
+        apply_example(key)
+
+
+def _model_chosen() -> None:
+    # Ids mean other pieces in another vocabulary.
+    st.session_state[ADDED] = AUTO
+    forget_cell()
+
+
+def _choose_model(models: list[ModelEntry]) -> ModelEntry | None:
+    keys = [item.key for item in models]
+    wanted = st.session_state[MODEL]
+    if wanted not in keys:
+        best = best_for(st.session_state[TEXT], models)
+        st.session_state[MODEL] = best.key if best is not None else ""
+        if wanted and best is not None:
+            st.session_state[_REPLACED] = (wanted, best.key)
+            _model_chosen()
+    replaced = st.session_state.get(_REPLACED)
+    chosen = st.selectbox(
+        _("Modelo"), keys, format_func=label_of, key=MODEL, persist_state="session", on_change=_model_chosen
+    )
+    if replaced is not None:
+        if chosen == replaced[1]:
+            st.info(plain(why_absent(entry(replaced[0]), get_settings())), icon=":material/cloud_off:")
+        else:
+            del st.session_state[_REPLACED]
+    return entry(chosen) if chosen else None
+
+
+def show_form(models: list[ModelEntry]) -> ModelEntry | None:
+    """Draws the form.
+
+    Args:
+        models: those on this machine.
+
+    Returns:
+        The model; ``None`` if there is none.
+    """
+    reader = get_language()
+    keys = {item.key for item in models}
+    st.selectbox(
+        _("Ejemplos"),
+        [item.id for item in inside_examples() if item.model in keys],
+        index=None,
+        format_func=lambda key: f"{inside_example(key).title(reader)} — {inside_example(key).teaches(reader)}",
+        placeholder=_("Elige un ejemplo: cada uno abre un paso y un valor, y enseña una cosa"),
+        key=_CHOICE,
+        on_change=_example_chosen,
+        label_visibility="collapsed",
+    )
+    first, second = st.columns([3, 2])
+    # No max_chars: the browser would silently refuse a longer paste. We say what is wrong instead.
+    text = first.text_area(
+        _("Tu texto"),
+        key=TEXT,
+        height=80,
+        persist_state="session",
+        on_change=forget_text,
+        placeholder=_("Escribe o pega aquí una frase"),
+    )
+    with second:
+        model = _choose_model(models)
+    if model is not None and model.architecture == "encoder":
+        second.text_input(
+            _("Segundo texto (opcional)"),
+            key=SECOND,
+            persist_state="session",
+            on_change=forget_text,
+            help=_("Un codificador de la familia de BERT lee dos textos como un par: mira entonces el segmento."),
+        )
+    elif st.session_state[SECOND]:
+        st.session_state[SECOND] = ""
+    # The text counts as typed when the field loses the focus; the button is what people look for.
+    first.button(_("Recorrer el modelo"), type="primary", icon=":material/route:", key="in_go")
+    if model is not None:
+        hint_language(text, model)
+        show_models_in_use([(model.name(reader), model.licence)])
+    return model
