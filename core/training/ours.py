@@ -52,14 +52,12 @@ def _sections(name: str) -> list[tuple[str, list[str]]]:
 @cache
 def utterances(language: str) -> tuple[Utterance, ...]:
     """All utterances of a language, intent by intent."""
-    return tuple(
-        Utterance(*_swapped(intent, line)) for intent, lines in _sections(f"intents-{language}.txt") for line in lines
-    )
-
-
-def _swapped(intent: str, line: str) -> tuple[str, str, tuple[slots.Slot, ...]]:
-    text, marked = slots.parse(line)
-    return text, intent, marked
+    found = []
+    for intent, lines in _sections(f"intents-{language}.txt"):
+        for line in lines:
+            text, marked = slots.parse(line)
+            found.append(Utterance(text, intent, marked))
+    return tuple(found)
 
 
 @cache
