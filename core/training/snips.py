@@ -86,10 +86,10 @@ def is_here(settings: Settings) -> bool:
 
 @lru_cache(maxsize=4)
 def _read(path: Path, _changed: float) -> tuple[Row, ...]:
-    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
-    with opened as lines:
-        rows = (json.loads(line) for line in lines)
-        return tuple(Row(row["text"], row["intent"], tuple(slots.Slot(*slot) for slot in row["slots"])) for row in rows)
+    data = path.read_bytes()
+    text = (lzma.decompress(data) if path.suffix == ".xz" else data).decode()
+    rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+    return tuple(Row(row["text"], row["intent"], tuple(slots.Slot(*slot) for slot in row["slots"])) for row in rows)
 
 
 def read_folder(folder: Path) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
@@ -197,9 +197,7 @@ def failure_sentence(reason: Reason, detail: str) -> str:
         case "offline":
             text = _("La aplicación trabaja sin conexión (TALLER_OFFLINE) y no baja SNIPS. Usa nuestros datos.")
         case "unreachable":
-            text = _(
-                "SNIPS: no hay conexión con github.com. Revisa la red y prueba de nuevo, o usa nuestros datos."
-            )
+            text = _("SNIPS: no hay conexión con github.com. Revisa la red y prueba de nuevo, o usa nuestros datos.")
         case "answered":
             text = _("SNIPS: el servidor respondió {detail}. Quizá lo cambiaron de sitio; se publica en {source}.")
         case "cut":
