@@ -30,8 +30,8 @@ from core.runtime.events import Event, events
 from core.settings import Settings
 from core.training.data import DataSet
 from core.training.run import OVER, About, RunFolder, State, Status, owner_hash
-from core.training.tuning.request import TuningRequest, check
 from core.training.tuning.forecast import Forecast
+from core.training.tuning.request import TuningRequest, check
 from core.training.worker import AGAIN, REASONS, TAKEN
 
 _LOOK_EVERY_S: Final = 0.5
@@ -93,9 +93,7 @@ class TrainingJobs:
         start: starts a worker (tests give another).
     """
 
-    def __init__(
-        self, settings: Settings, start: "Callable[..., subprocess.Popen[bytes]]" = start_worker
-    ) -> None:
+    def __init__(self, settings: Settings, start: "Callable[..., subprocess.Popen[bytes]]" = start_worker) -> None:
         self._settings = settings
         self._start = start
         self.folder = settings.training_folder
@@ -347,7 +345,7 @@ class TrainingJobs:
         about = run.about if run is not None else None
         if run is None or about is None or not secrets.compare_digest(about.owner, owner_hash(owner)):
             raise InputInvalid(
-                _("Este entrenamiento no existe o es de otra persona. Los tuyos están en la lista «Mis entrenamientos».")
+                _("Este entrenamiento no existe o es de otra persona. Los tuyos están en «Mis entrenamientos».")
             )
         return run
 
@@ -539,4 +537,3 @@ def state_text(view: RunView) -> str:
         "cancelled": _("cancelado"),
         "failed": _("falló"),
     }[status]
-
