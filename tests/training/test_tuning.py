@@ -325,10 +325,10 @@ def test_an_answer_is_found_in_whatever_window_it_stands(settings: Settings) -> 
 def test_a_forecast_changes_nothing_and_counts_the_steps(settings: Settings, hub: Path) -> None:
     for method in METHODS:
         found = forecast(request_of("classification", method, epochs=3), tiny.colours(), settings)
-        assert found.steps == 15
+        assert found.steps == 27
         assert 0 < found.seconds < 120
         assert found.memory_mib > 50
-        assert found.tokens >= 3 * 40 * 4
+        assert found.tokens >= 3 * 72 * 4
 
 
 def test_wilsons_interval_and_the_measures_have_their_known_values() -> None:

@@ -65,7 +65,7 @@ def colours() -> DataSet:
         ("veo el {}", "quiero un {}", "hay un {}", "mi {}", "el {}", "un {}", "veo un {}", "quiero el {}", "tu {}")
     )
     return DataSet(
-        "classification", "colores", "es", "", "", train, texts(("el {} vive", "tu {}")), ("color", "animal")
+        "classification", "colores", "es", "", "", train, texts(("veo mi {}", "quiero tu {}")), ("color", "animal")
     )
 
 
