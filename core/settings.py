@@ -94,6 +94,10 @@ class Settings(BaseSettings):
         default="everyone",
         description="Who may start the download of a catalogue model.",
     )
+    data_dir: Path | None = Field(
+        default=None,
+        description="Folder of downloaded data sets, such as `snips/`; unset, `~/.cache/taller/data`.",
+    )
     training_dir: Path | None = Field(
         default=None,
         description="Folder of the fine-tuning runs; unset, `~/.cache/taller/training`.",
@@ -132,16 +136,21 @@ class Settings(BaseSettings):
         "unset, the address in the visitor's browser.",
     )
 
-    @field_validator("models_dir", "training_dir", "public_url", "operator_token", mode="before")
+    @field_validator("models_dir", "data_dir", "training_dir", "public_url", "operator_token", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         # `TALLER_MODELS_DIR= make run` means "none", not the current folder.
         return None if value == "" else value
 
-    @field_validator("models_dir", "training_dir")
+    @field_validator("models_dir", "data_dir", "training_dir")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value else None
+
+    @property
+    def data_folder(self) -> Path:
+        """Where downloaded data sets are kept."""
+        return self.data_dir or Path("~/.cache/taller/data").expanduser()
 
     @property
     def training_folder(self) -> Path:

@@ -2,7 +2,7 @@
 
 Three tasks: a text's class, the entities among a sentence's words, and the span of a text that answers a question.
 Everything here is frozen and knows nothing of files: ``core.training.reading`` makes these values out of uploads,
-``core.training.intents`` and ``core.training.snips`` out of sets that are at hand.
+``core.training.ours`` and ``core.training.snips`` out of sets that are at hand.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any, Final, Literal, TypeVar
@@ -251,6 +251,29 @@ def split(examples: Sequence[_E], *, share: float = 0.2, seed: int = 0) -> tuple
     train = tuple(example for index, example in enumerate(examples) if index not in chosen)
     test = tuple(example for index, example in enumerate(examples) if index in chosen)
     return train, test
+
+
+def sample(data: DataSet, most: int, *, seed: int = 0) -> DataSet:
+    """The set with at most ``most`` training examples, each class with its share of them; the test part stays.
+
+    Args:
+        data: any set.
+        most: at least one.
+        seed: decides which examples are kept; their order stays.
+    """
+    if len(data.train) <= most:
+        return data
+    by_stratum: dict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(_strata(data.train)):
+        by_stratum[name].append(index)
+    ranked = []
+    for name, own in by_stratum.items():
+        random.Random(f"{seed} {name}").shuffle(own)
+        # Evenly spread over (0, 1): cutting at any height takes the same share of every class.
+        ranked += [((place + 0.5) / len(own), index) for place, index in enumerate(own)]
+    kept = sorted(index for _height, index in sorted(ranked)[:most])
+    train: Any = tuple(data.train[index] for index in kept)
+    return replace(data, train=train)
 
 
 # --- counting ---------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from core.training.data import (
     data_set,
     group_key,
     normalized,
+    sample,
     spans,
     split,
     tag_list,
@@ -95,6 +96,16 @@ def test_sentences_are_spread_by_their_rarest_kind() -> None:
     test = split(common + rare, share=0.2)[1]
     assert sum("B-LOC" in e.tags for e in test) == 1
     assert len(test) == 9
+
+
+def test_a_sample_keeps_the_shares_of_the_classes() -> None:
+    train = [Labelled(f"a {n}", 0) for n in range(90)] + [Labelled(f"b {n}", 1) for n in range(10)]
+    data = classes(train, [Labelled("c", 0)])
+    few = sample(data, 20, seed=1)
+    assert [sum(e.label == label for e in few.train) for label in (0, 1)] == [18, 2]
+    assert few.test == data.test and set(few.train) < set(train)
+    assert sample(data, 20, seed=1) == few != sample(data, 20, seed=2)
+    assert sample(data, 100) is data
 
 
 # --- texts and tags ---------------------------------------------------------------------------------------
