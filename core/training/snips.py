@@ -197,9 +197,7 @@ def failure_sentence(reason: Reason, detail: str) -> str:
         case "offline":
             text = _("La aplicación trabaja sin conexión (TALLER_OFFLINE) y no baja SNIPS. Usa nuestros datos.")
         case "unreachable":
-            text = _(
-                "SNIPS: no hay conexión con github.com. Revisa la red y prueba de nuevo, o usa nuestros datos."
-            )
+            text = _("SNIPS: no hay conexión con github.com. Revisa la red y prueba de nuevo, o usa nuestros datos.")
         case "answered":
             text = _("SNIPS: el servidor respondió {detail}. Quizá lo cambiaron de sitio; se publica en {source}.")
         case "cut":
