@@ -73,7 +73,7 @@ PAGES: Final = (
         N_("Usar un modelo"),
     ),
     PageSpec(
-        "tuning",
+        "finetuning",
         N_("Ajuste fino"),
         N_("Entrena un modelo de verdad con tus datos, mira cómo aprende, pruébalo y llévatelo."),
         N_("Usar un modelo"),

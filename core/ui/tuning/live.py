@@ -55,7 +55,7 @@ def own_table(lines: Lines, sentences: Sequence[str], *, key: str) -> None:
     step = max(1, -(-(len(epochs) - 1) // 5))
     shown = [epochs[0], *[line for line in epochs[1:-1] if line["epoch"] % step == 0], epochs[-1]]
     columns: dict[str, list[str]] = {_("Tu frase"): list(sentences)}
-    for line in dict((line["epoch"], line) for line in shown).values():
+    for line in {line["epoch"]: line for line in shown}.values():
         title = _("antes") if line["epoch"] == 0 else _("época {n}").format(n=line["epoch"])
         told = [f"{answer['answer'] or '–'} ({format_percent(answer['sure'], 0)})" for answer in line["own"]]
         columns[title] = (told + [""] * len(sentences))[: len(sentences)]

@@ -70,7 +70,7 @@ def _base(text: str) -> str:
 
 # Short names: the address has to stay readable.
 STATE: Final = PageState(
-    "tuning",
+    "finetuning",
     (
         Param("view", VIEW, "train", decode=one_of(*VIEWS)),
         Param("task", TASK, "classification", decode=one_of(*TASKS)),
