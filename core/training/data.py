@@ -27,8 +27,8 @@ OUTSIDE: Final = "O"
 ANSWERED: Final = "answered"
 UNANSWERED: Final = "unanswered"
 
-# Largest class over smallest from which accuracy alone misleads.
-IMBALANCE: Final = 4.0
+# Largest class over smallest from which accuracy alone misleads. Kinds of entities are never even.
+IMBALANCE: Final = {"classification": 4.0, "entities": 20.0}
 # Training examples of a class under which its result says little.
 FEW: Final = 8
 
@@ -322,7 +322,7 @@ class Imbalance:
     @property
     def message(self) -> str:
         """What was found and why it matters, in the reader's language."""
-        text = _("Clases desiguales: «{largest}» tiene {most} ejemplos y «{smallest}», {fewest}.").format(
+        text = _("Reparto desigual: «{largest}» tiene {most} ejemplos y «{smallest}», {fewest}.").format(
             largest=self.largest,
             most=format_number(self.most),
             smallest=self.smallest,
@@ -355,14 +355,14 @@ class FewExamples:
         """What was found and why it matters, in the reader's language."""
         shown = ", ".join(f"«{name}» ({format_number(count)})" for name, count in self.labels[:5])
         text = ngettext(
-            "Una clase tiene menos de {limit} ejemplos para aprender: {shown}.",
-            "{n} clases tienen menos de {limit} ejemplos para aprender: {shown}.",
+            "Una etiqueta tiene menos de {limit} ejemplos para aprender: {shown}.",
+            "{n} etiquetas tienen menos de {limit} ejemplos para aprender: {shown}.",
             len(self.labels),
         )
         return (
             text.format(n=len(self.labels), limit=FEW, shown=shown)
             + " "
-            + _("Lo que el modelo haga con tan pocos depende mucho del azar; añade ejemplos o une clases.")
+            + _("Lo que el modelo haga con tan pocos depende mucho del azar; añade ejemplos o une etiquetas.")
         )
 
 
@@ -480,7 +480,7 @@ def _balance(data: DataSet, counts: Mapping[str, tuple[int, int]]) -> list[DataW
         return found
     train = {name: count for name, (count, _test) in counts.items()}
     largest, smallest = max(train, key=train.__getitem__), min(train, key=train.__getitem__)
-    if train[largest] >= IMBALANCE * max(1, train[smallest]):
+    if train[largest] >= IMBALANCE[data.task] * max(1, train[smallest]):
         baseline = counts[largest][1] / max(1, len(data.test)) if data.task == "classification" else None
         found.append(Imbalance(largest, train[largest], smallest, train[smallest], baseline))
     few = sorted(((name, count) for name, count in train.items() if count < FEW), key=lambda pair: pair[1])

@@ -86,10 +86,10 @@ def is_here(settings: Settings) -> bool:
 
 @lru_cache(maxsize=4)
 def _read(path: Path, _changed: float) -> tuple[Row, ...]:
-    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
-    with opened as lines:
-        rows = (json.loads(line) for line in lines)
-        return tuple(Row(row["text"], row["intent"], tuple(slots.Slot(*slot) for slot in row["slots"])) for row in rows)
+    data = path.read_bytes()
+    text = (lzma.decompress(data) if path.suffix == ".xz" else data).decode()
+    rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+    return tuple(Row(row["text"], row["intent"], tuple(slots.Slot(*slot) for slot in row["slots"])) for row in rows)
 
 
 def read_folder(folder: Path) -> tuple[tuple[Row, ...], tuple[Row, ...]]:

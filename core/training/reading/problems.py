@@ -70,6 +70,11 @@ class RowProblem:
     detail: str = ""
 
 
+def encoding_name(encoding: str) -> str:
+    """What people call an encoding."""
+    return {"cp1252": "Windows-1252", "latin-1": "Latin-1"}.get(encoding, encoding.upper())
+
+
 def place(unit: Unit, numbers: Sequence[int]) -> str:
     """Where something was found: "Fila 3", "Líneas 3, 8 y 20 y 12 más"."""
     shown = ", ".join(format_number(number) for number in numbers[:_LISTED])
@@ -164,7 +169,9 @@ class LeftOut:
             "{n} de {total} ejemplos quedó fuera por tener problemas ({where}).",
             "{n} de {total} ejemplos quedaron fuera por tener problemas ({where}).",
             len(numbers),
-        ).format(n=format_number(len(numbers)), total=format_number(self.total), where=place(self.unit, numbers))
+        ).format(
+            n=format_number(len(numbers)), total=format_number(self.total), where=place(self.unit, numbers).lower()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +189,7 @@ class GuessedEncoding:
     @property
     def message(self) -> str:
         """What was done and how to check it, in the reader's language."""
-        name = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}.get(self.encoding, self.encoding.upper())
+        name = encoding_name(self.encoding)
         text = _("El archivo no está en UTF-8 y lo leí como {encoding}.").format(encoding=name)
         if self.sample:
             text += " " + _("Mira si las letras salen bien: «{sample}». Si no, guárdalo como UTF-8.").format(
