@@ -12,6 +12,7 @@ from core.ui.messages import errors_shown  # noqa: E402
 from core.ui.owner import keep_owner  # noqa: E402
 from core.ui.tuning import form  # noqa: E402
 from core.ui.tuning import state as keys  # noqa: E402
+from core.ui.tuning.data_section import show_data  # noqa: E402
 from core.ui.views import view_switch  # noqa: E402
 
 keys.arrive()
@@ -33,20 +34,29 @@ with errors_shown():
         show_runs()
     else:
         form.choose_task()
-        data = form.choose_data()
-        base = form.choose_base(data.language) if data is not None else None
-        if data is not None and base is not None:
-            if view == "train":
-                from core.ui.tuning.launch import show_launch
+        if view == "train":
+            from core.ui.tuning.launch import show_launch
 
-                form.choose_method(base)
-                form.choose_numbers()
-                form.choose_sentences(data.language)
-                show_launch(form.request(data, base), data)
-            else:
-                from core.ui.tuning.compare import show_compare
+            st.header(_("1. Datos"))
+            data = show_data(keys.task())
+            if data is not None:
+                st.header(_("2. Modelo y método"))
+                base = form.choose_base(data.language)
+                if base is not None:
+                    form.choose_method(base)
+                    form.choose_numbers()
+                    st.header(_("3. Tus frases, y a entrenar"))
+                    form.choose_sentences(data.language)
+                    show_launch(form.request(data, base), data)
+            glossary_marks("fine-tuning", "transfer-learning", "body-and-head", "loss-optimizer-batches", key="tn_g")
+        else:
+            from core.ui.tuning.compare import show_compare
 
+            with st.expander(_("Con qué datos y qué modelo"), icon=":material/dataset:"):
+                data = show_data(keys.task())
+                base = form.choose_base(data.language) if data is not None else None
+            if data is not None and base is not None:
+                form.settle(base, data.language)
                 show_compare(data, form.request(data, base))
-        glossary_marks("fine-tuning", "transfer-learning", "body-and-head", "loss-optimizer-batches", key="tn_g")
 
-keys.STATE.publish()
+keys.state().publish()

@@ -156,7 +156,10 @@ class TrainingJobs:
             waiting: list[tuple[About, RunFolder, State]] = []
             for run, about, state in self._runs():
                 if state.status == "running":
-                    running += self._still_runs(run, about, state)
+                    if self._still_runs(run):
+                        running += 1
+                    elif (now := run.state) is not None and now.status == "waiting":
+                        waiting.append((about, run, now))  # it keeps its place: before those that came later
                 elif state.status == "waiting":
                     if run.cancelled:
                         run.put(replace(state, status="cancelled"))
@@ -210,7 +213,7 @@ class TrainingJobs:
             return False
         return True
 
-    def _still_runs(self, run: RunFolder, about: About, state: State) -> bool:
+    def _still_runs(self, run: RunFolder) -> bool:
         """Whether a running run has a process; if not, notes why, or lets it wait for the next one."""
         process = self._own.get(run.id)
         if process is not None and process.poll() is None:

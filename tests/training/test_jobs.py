@@ -346,8 +346,7 @@ def test_another_app_process_finds_waiting_and_orphaned_runs(settings: Settings)
     assert [second.view(ME, id_).state.status for id_ in (a, b, c)] == ["running", "waiting", "waiting"]
     worker_of_a.kill()
     worker_of_a.wait()
-    second.tick()  # sees that nobody works on it: it waits for its next worker, before the others
-    second.tick()
+    second.tick()  # sees that nobody works on it: its next worker comes before the others'
     until(lambda: second.view(ME, a).state.status == "running")
     assert second.view(ME, b).state.status == "waiting"
     for process in second._own.values():

@@ -45,8 +45,9 @@ def loading(data: DataSet) -> str:
         return f"from core.training.ours import our_data\n\ndata = our_data({data.task!r}, {data.language!r})"
     if data.name.startswith("SNIPS"):
         return (
-            "from core.settings import Settings\nfrom core.training.snips import snips_data\n\n"
-            f"data = snips_data({data.task!r}, Settings())"
+            "from core.settings import Settings\nfrom core.training.data import sample\n"
+            "from core.training.snips import snips_data\n\n"
+            f"data = sample(snips_data({data.task!r}, Settings()), {len(data.train)})"
         )
     return _FILE
 

@@ -24,7 +24,7 @@ _METHODS: Final = {
     ),
     "lora": (
         "LoRA",
-        N_("Se aprenden matrices pequeñas al lado de las del cuerpo, menos del 10 % de los números; después se suman."),
+        N_("Se aprenden matrices pequeñas al lado de las del cuerpo, unas pocas por cada cien; después se suman."),
     ),
     "full": (
         N_("Todo el modelo"),
@@ -50,6 +50,7 @@ _PRESETS: Final = {
     "balanced": (N_("Equilibrado"), N_("LoRA: unos minutos, cerca del mejor resultado.")),
     "thorough": (N_("A fondo"), N_("Todos los pesos, más épocas: lo mejor que da este modelo.")),
 }
+_FILLED_FOR: Final = "tn_sentences_for"
 _ICONS: Final = {"quick": ":material/bolt:", "balanced": ":material/balance:", "thorough": ":material/diamond:"}
 
 
@@ -64,16 +65,6 @@ def choose_task() -> None:
         persist_state="session",
         label_visibility="collapsed",
     )
-
-
-def choose_data() -> DataSet | None:
-    """The data."""
-    from core.training.ours import our_data
-
-    st.segmented_control(
-        _("Idioma de los datos"), ["es", "en"], key=keys.LANGUAGE, required=True, persist_state="session"
-    )
-    return our_data(keys.task(), st.session_state[keys.LANGUAGE])
 
 
 def choose_base(language: str) -> str | None:
@@ -196,19 +187,27 @@ def choose_numbers() -> None:
                 )
 
 
+def _fill_sentences(language: str) -> None:
+    """Our own examples follow the task and the data's language; what a person wrote stays."""
+    now = (keys.task(), language or get_language())
+    known = {"\n".join(own_sentences(t, s)) for t in TASK_NAMES for s in ("es", "en")}
+    written = st.session_state[keys.SENTENCES]
+    if st.session_state.get(_FILLED_FOR) != now and (not written or written in known):
+        st.session_state[keys.SENTENCES] = "\n".join(own_sentences(*now))
+        st.session_state[keys.CONTEXT] = own_context(now[1])
+    st.session_state[_FILLED_FOR] = now
+
+
+def settle(base: str, language: str) -> None:
+    """Gives the fields that aren't drawn their values."""
+    keys.fill_numbers(base)
+    _fill_sentences(language)
+
+
 def choose_sentences(language: str) -> None:
     """One's own sentences, and the raw text where the body is adapted to one."""
     task = keys.task()
-    spoken = language or get_language()
-    filled = ("tn_sentences_for", (task, spoken))
-    before = st.session_state.get(filled[0])
-    examples = "\n".join(own_sentences(task, spoken))
-    known = {"\n".join(own_sentences(t, s)) for t in TASK_NAMES for s in ("es", "en")}
-    # What a person wrote stays; our own examples follow the task and the language.
-    if before != filled[1] and (not st.session_state[keys.SENTENCES] or st.session_state[keys.SENTENCES] in known):
-        st.session_state[keys.SENTENCES] = examples
-        st.session_state[keys.CONTEXT] = own_context(spoken)
-    st.session_state[filled[0]] = filled[1]
+    _fill_sentences(language)
     st.text_area(
         _("Tus preguntas, una por línea") if task == "questions" else _("Tus frases, una por línea"),
         key=keys.SENTENCES,

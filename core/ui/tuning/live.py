@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.i18n import format_duration, format_number, format_percent
+from core.i18n import format_duration, format_number, format_percent, get_language
 from core.i18n import gettext as _
 from core.training.jobs import RunView, state_text
+from core.training.ours import display_name
 from core.training.run import OVER, RunFolder
 from core.ui.language import fragment
 from core.ui.messages import errors_shown, plain
@@ -18,6 +19,11 @@ from core.ui.resources import telemetry, training_jobs
 from core.ui.tuning.plots import loss_curve, metric_curve
 
 Lines = Sequence[Mapping[str, Any]]
+
+
+def named(label: str) -> str:
+    """A class as people call it: ours have names in both languages, others stay as they are."""
+    return display_name(label, get_language())
 
 
 def metric_name(metric: str) -> str:
@@ -51,13 +57,13 @@ def own_table(lines: Lines, sentences: Sequence[str], *, key: str) -> None:
     epochs = [line for line in lines if line.get("kind") == "epoch" and line.get("own")]
     if not epochs or not sentences:
         return
-    # Before, the newest, and what fits between them.
-    step = max(1, -(-(len(epochs) - 1) // 5))
-    shown = [epochs[0], *[line for line in epochs[1:-1] if line["epoch"] % step == 0], epochs[-1]]
+    # Before, the newest, and two between them.
+    inner = epochs[1:-1]
+    shown = [epochs[0], *inner[:: max(1, -(-len(inner) // 2))], epochs[-1]]
     columns: dict[str, list[str]] = {_("Tu frase"): list(sentences)}
     for line in {line["epoch"]: line for line in shown}.values():
         title = _("antes") if line["epoch"] == 0 else _("época {n}").format(n=line["epoch"])
-        told = [f"{answer['answer'] or '–'} ({format_percent(answer['sure'], 0)})" for answer in line["own"]]
+        told = [f"{named(answer['answer']) or '–'} ({format_percent(answer['sure'], 0)})" for answer in line["own"]]
         columns[title] = (told + [""] * len(sentences))[: len(sentences)]
     st.dataframe(pd.DataFrame(columns), hide_index=True, key=key)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "hexagon", "pentagon", "bowtie")
 _MARGIN: Final = {"l": 10, "r": 10, "t": 10, "b": 10}
-_NARROW: Final = 14
+_NARROW: Final = 21
 
 
 def short(text: str, most: int = 22) -> str:

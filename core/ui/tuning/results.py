@@ -8,11 +8,10 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from core.i18n import format_duration, format_number, format_percent, get_language, ngettext
+from core.i18n import format_duration, format_number, format_percent, ngettext
 from core.i18n import gettext as _
 from core.training.data import DataSet
 from core.training.jobs import RunView, failure_text
-from core.training.ours import display_name
 from core.training.run import RunFolder
 from core.training.tuning.answering import Answer, TunedModel
 from core.training.tuning.export import zip_model
@@ -27,15 +26,10 @@ from core.ui.resources import training_jobs
 from core.ui.share import Download, share_row
 from core.ui.tuning import state as keys
 from core.ui.tuning.code import program
-from core.ui.tuning.live import curves, metric_name, own_table
+from core.ui.tuning.live import curves, metric_name, named, own_table
 from core.ui.tuning.plots import confusion, vector_map
 
 _TONES: Final = 8
-
-
-def named(label: str) -> str:
-    """A class as people call it: ours have names in both languages, others stay as they are."""
-    return display_name(label, get_language())
 
 
 def interval(result: Mapping[str, Any]) -> str:
@@ -152,15 +146,21 @@ def _map(result: Mapping[str, Any], request: TuningRequest) -> None:
     st.subheader(_("Los vectores [CLS], antes y después"))
     labels = [named(label) for label in found["labels"]]
     classes = sorted(set(labels))
-    left, right = st.columns(2)
-    for column, part, title in ((left, "before", _("Antes")), (right, "after", _("Después"))):
+    parts = {"before": _("Antes"), "after": _("Después")}
+    if request.method == "head":
+        parts = {"after": _("Antes y después")}
+    for column, (part, title) in zip(st.columns(2), parts.items(), strict=False):
         with column:
             share = format_percent(found[f"{part}_share"], 0)
             st.markdown(f"**{title}** · " + plain(_("{share} de la varianza").format(share=share)))
             figure, alt = vector_map(found[part], labels, found["texts"], classes)
             st.plotly_chart(figure, key=f"tn_map_{part}", alt=alt, config={"displayModeBar": False})
     st.caption(
-        _("El cuerpo estaba congelado: los vectores son los mismos, y la cabeza aprendió a separarlos tal como están.")
+        _(
+            "Cada punto es un texto de prueba, en los dos ejes en que más varían sus vectores (PCA). El cuerpo estaba "
+            "congelado: los vectores de antes y de después son los mismos, y la cabeza aprendió a separarlos tal como "
+            "están."
+        )
         if request.method == "head"
         else _(
             "Cada punto es un texto de prueba, en los dos ejes en que más varían sus vectores (PCA). Al aprender, el "
@@ -285,7 +285,7 @@ def show_result(view: RunView, run: RunFolder) -> None:
         size = sum(file.stat().st_size for file in model.iterdir()) / 2**20
         label = _("El modelo (ZIP, {n} MiB)").format(n=format_number(size))
         downloads.insert(0, Download(label, "model.zip", "application/zip", lambda: _zip(model)))
-    share_row(keys.STATE, code=program(request, data), downloads=tuple(downloads), key="tn_share")
+    share_row(keys.state(), code=program(request, data), downloads=tuple(downloads), key="tn_share")
     delete_button(view.id)
     glossary_marks(
         "fine-tuning", "body-and-head", "loss-optimizer-batches", "transfer-learning", "cls-pooling", key="tn_g_result"

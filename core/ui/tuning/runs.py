@@ -29,10 +29,12 @@ def show_runs() -> None:
         return
     if st.session_state.get(keys.CHOSEN) not in views:
         st.session_state[keys.CHOSEN] = next(iter(views))
+    # Numbers, as two runs may have one name. How it stands is said below: a field's labels aren't renewed.
+    numbers = {id_: len(views) - index for index, id_ in enumerate(views)}
     chosen = st.selectbox(
         _("Entrenamiento"),
         list(views),
-        format_func=lambda id_: f"{views[id_].about.name} — {state_text(views[id_])}",
+        format_func=lambda id_: f"{numbers[id_]}. {views[id_].about.name}",
         key=keys.CHOSEN,
         persist_state="session",
     )
