@@ -186,9 +186,9 @@ def _example(task: TuningTask, row: Mapping[str, Any]) -> Any:
 def data_set(values: Mapping[str, Any]) -> DataSet:
     """A set out of what ``DataSet.to_dict`` gave, also after a journey through JSON."""
     task = values["task"]
-    parts = {part: tuple(_example(task, row) for row in values[part]) for part in ("train", "test")}
-    plain = {name: values[name] for name in ("task", "name", "language", "source", "licence")}
-    return DataSet(**plain, **parts, labels=tuple(values["labels"]))
+    train, test = (tuple(_example(task, row) for row in values[part]) for part in ("train", "test"))
+    about = (values["name"], values["language"], values["source"], values["licence"])
+    return DataSet(task, *about, train, test, tuple(values["labels"]))
 
 
 # --- splitting --------------------------------------------------------------------------------------------
@@ -355,7 +355,7 @@ class FewExamples:
         """What was found and why it matters, in the reader's language."""
         shown = ", ".join(f"«{name}» ({format_number(count)})" for name, count in self.labels[:5])
         text = ngettext(
-            "Una etiqueta tiene menos de {limit} ejemplos para aprender: {shown}.",
+            "{n} etiqueta tiene menos de {limit} ejemplos para aprender: {shown}.",
             "{n} etiquetas tienen menos de {limit} ejemplos para aprender: {shown}.",
             len(self.labels),
         )
@@ -402,7 +402,7 @@ class Duplicates:
     def message(self) -> str:
         """What was found and why it matters, in the reader's language."""
         text = ngettext(
-            "{n} ejemplo repite otro, salvo mayúsculas y puntuación: «{text}».",
+            "{n} de {total} ejemplos repite otro, salvo mayúsculas y puntuación: «{text}».",
             "{n} de {total} ejemplos repiten otro, salvo mayúsculas y puntuación; por ejemplo: «{text}».",
             self.count,
         ).format(n=format_number(self.count), total=format_number(self.total), text=shortened(self.text))
@@ -520,7 +520,7 @@ def _copies(data: DataSet) -> list[DataWarning]:
             else ()
         )
         found.append(Contradictions(len(contrary), example_text(first[0]), labels))
-    leaked = [example for example in data.test if copy_key(example) in train]
+    leaked: list[Example] = [example for example in data.test if copy_key(example) in train]
     if leaked:
         found.append(Leak(len(leaked), len(data.test), example_text(leaked[0])))
     return found

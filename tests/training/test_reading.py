@@ -265,7 +265,12 @@ BAD = {
     "I- of another kind": ("entities", CONLL.replace("I-PER", "I-LOC", 1), "tag_orphan", r"Línea 2: «I-LOC»"),
     "unknown prefix": ("entities", CONLL.replace("a O", "a X-PER", 1), "tag_unknown", r"Línea 4: «X-PER» no es"),
     "kind without prefix": ("entities", CONLL.replace("a O", "a PER", 1), "tag_unknown", r"Línea 4: «PER»"),
-    "ragged CoNLL": ("entities", CONLL.replace("fue O", "fue", 1), "layout", "Línea 3: tiene 1 columnas y las demás 2"),
+    "ragged CoNLL": (
+        "entities",
+        CONLL.replace("fue O", "fue", 1),
+        "layout",
+        r"línea 3 tiene otro número de columnas \(1\) que las demás \(2\)",
+    ),
     "counts differ": (
         "entities",
         "words,tags\n" + "Ana va,B-PER O\n" * 4 + "Ana va lejos,B-PER O\n",

@@ -280,7 +280,8 @@ def _from_conll(text: str, name: str) -> Records:
             raise DataInvalid(
                 "layout",
                 _(
-                    "Línea {line}: tiene {n} columnas y las demás {usual}. Cada línea lleva una palabra y su etiqueta; "
+                    "La línea {line} tiene otro número de columnas ({n}) que las demás ({usual}). Cada línea lleva una "
+                    "palabra y su etiqueta; "
                     "entre frase y frase va una línea en blanco."
                 ).format(line=format_number(number), n=len(parts), usual=width),
                 [number],

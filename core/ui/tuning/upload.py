@@ -125,9 +125,16 @@ def _shown(
 
 
 _SAMPLES: Final = {
-    "classification": "text,label\n¿Va a llover mañana?,tiempo\nPon algo de tango,música\n",
-    "entities": "Mercedes B-artista\nSosa I-artista\ncanta O\nen O\nLima B-ciudad\n\nPon O\njazz B-género\n",
-    "questions": '{"question": "¿Quién?", "context": "Ana vino ayer.", "answers": [{"text": "Ana", "start": 0}]}\n',
+    "es": {
+        "classification": "text,label\n¿Va a llover mañana?,tiempo\nPon algo de tango,música\n",
+        "entities": "Mercedes B-artista\nSosa I-artista\ncanta O\nen O\nLima B-ciudad\n\nPon O\njazz B-género\n",
+        "questions": "question,context,answer\n¿Quién vino?,Ana vino ayer.,Ana\n¿Por qué?,Ana vino ayer.,\n",
+    },
+    "en": {
+        "classification": "text,label\nWill it rain tomorrow?,weather\nPlay some tango,music\n",
+        "entities": "Nina B-artist\nSimone I-artist\nsings O\nin O\nParis B-city\n\nPlay O\njazz B-genre\n",
+        "questions": "question,context,answer\nWho came?,Ana came yesterday.,Ana\nWhy?,Ana came yesterday.,\n",
+    },
 }
 
 
@@ -151,7 +158,7 @@ def _help(task: TuningTask) -> None:
                     "tabla. Sin respuesta, la pregunta cuenta como imposible."
                 )
             )
-        st.code(_SAMPLES[task], language=None)
+        st.code(_SAMPLES[get_language()][task], language=None)
         st.markdown(
             _(
                 "Si una columna `split` dice `train` o `test`, se respeta; si no, se aparta una parte para probar. "
