@@ -222,7 +222,7 @@ def test_one_real_run_from_the_button_to_the_result(open_app: OpenApp, machine: 
     assert not app.error
     # The code that the page shows, in a fresh interpreter, prints the very measure.
     code = program(run.request, run.data)
-    assert code in [block.value for block in app.code]
+    assert code.strip() in [block.value.strip() for block in app.code]
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
     )

@@ -26,7 +26,8 @@ def owner() -> str:
     known = st.session_state.get(_KEY)
     if known is None:
         brought = st.context.cookies.get(COOKIE, "")
-        known = brought if _SECRET.fullmatch(brought) else secrets.token_hex(16)
+        # It comes from a browser: anything but what we gave one is nothing.
+        known = brought if isinstance(brought, str) and _SECRET.fullmatch(brought) else secrets.token_hex(16)
         st.session_state[_KEY] = known
     return str(known)
 
