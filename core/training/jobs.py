@@ -30,8 +30,8 @@ from core.runtime.events import Event, events
 from core.settings import Settings
 from core.training.data import DataSet
 from core.training.run import OVER, About, RunFolder, State, Status, owner_hash
-from core.training.tuning.request import TuningRequest, check
 from core.training.tuning.forecast import Forecast
+from core.training.tuning.request import TuningRequest, check
 from core.training.worker import AGAIN, REASONS, TAKEN
 
 _LOOK_EVERY_S: Final = 0.5
@@ -93,9 +93,7 @@ class TrainingJobs:
         start: starts a worker (tests give another).
     """
 
-    def __init__(
-        self, settings: Settings, start: "Callable[..., subprocess.Popen[bytes]]" = start_worker
-    ) -> None:
+    def __init__(self, settings: Settings, start: "Callable[..., subprocess.Popen[bytes]]" = start_worker) -> None:
         self._settings = settings
         self._start = start
         self.folder = settings.training_folder
@@ -158,7 +156,10 @@ class TrainingJobs:
             waiting: list[tuple[About, RunFolder, State]] = []
             for run, about, state in self._runs():
                 if state.status == "running":
-                    running += self._still_runs(run, about, state)
+                    if self._still_runs(run):
+                        running += 1
+                    elif (now := run.state) is not None and now.status == "waiting":
+                        waiting.append((about, run, now))  # it keeps its place: before those that came later
                 elif state.status == "waiting":
                     if run.cancelled:
                         run.put(replace(state, status="cancelled"))
@@ -212,7 +213,7 @@ class TrainingJobs:
             return False
         return True
 
-    def _still_runs(self, run: RunFolder, about: About, state: State) -> bool:
+    def _still_runs(self, run: RunFolder) -> bool:
         """Whether a running run has a process; if not, notes why, or lets it wait for the next one."""
         process = self._own.get(run.id)
         if process is not None and process.poll() is None:
@@ -347,7 +348,7 @@ class TrainingJobs:
         about = run.about if run is not None else None
         if run is None or about is None or not secrets.compare_digest(about.owner, owner_hash(owner)):
             raise InputInvalid(
-                _("Este entrenamiento no existe o es de otra persona. Los tuyos están en la lista «Mis entrenamientos».")
+                _("Este entrenamiento no existe o es de otra persona. Los tuyos están en «Mis entrenamientos».")
             )
         return run
 
@@ -539,4 +540,3 @@ def state_text(view: RunView) -> str:
         "cancelled": _("cancelado"),
         "failed": _("falló"),
     }[status]
-

@@ -66,6 +66,7 @@ class About:
         place: its place in the queue: lower ones go first.
         owner: SHA-256 of the owner's secret.
         language: of the words that it writes.
+        digest: of the data: runs with one digest can be compared.
         created: seconds since 1970, to be shown and for nothing else: clocks jump.
         forecast_s: seconds it should take, ``None`` where nobody measured it.
         forecast_mib: its memory's peak in MiB.
@@ -75,6 +76,7 @@ class About:
     place: int
     owner: str
     language: str
+    digest: str
     created: float
     forecast_s: float | None = None
     forecast_mib: float | None = None
@@ -134,7 +136,7 @@ class RunFolder:
         run = cls(path)
         write_text(path / "request.json", json.dumps(request.to_dict(), ensure_ascii=False))
         write_text(path / "data.json", json.dumps(data.to_dict(), ensure_ascii=False))
-        about = About(name, place, owner_hash(owner), get_language(), time.time())
+        about = About(name, place, owner_hash(owner), get_language(), data.digest, time.time())
         write_text(path / "about.json", json.dumps(asdict(about), ensure_ascii=False))
         run.put(State())
         return run

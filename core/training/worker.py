@@ -106,9 +106,7 @@ def work(run: RunFolder, *, reached: Callable[[str], None] = _nothing, **hooks: 
         run.lock.release()
 
 
-def _work(
-    run: RunFolder, state: State, wish: _Wish, reached: Callable[[str], None], hooks: Mapping[str, Any]
-) -> int:
+def _work(run: RunFolder, state: State, wish: _Wish, reached: Callable[[str], None], hooks: Mapping[str, Any]) -> int:
     from core.training.tuning.fit import Hooks, Stopped
 
     try:

@@ -110,9 +110,7 @@ _PRESETS: Final[Mapping[Preset, tuple[Method, float]]] = {
 def defaults(task: TuningTask, method: Method, base: str) -> TuningRequest:
     """A request with the numbers that suit a task and a method."""
     epochs, rate, batch = _DEFAULTS[task, method]
-    return TuningRequest(
-        task, base, method, epochs=epochs, learning_rate=rate, batch=batch, max_length=_LENGTHS[task]
-    )
+    return TuningRequest(task, base, method, epochs=epochs, learning_rate=rate, batch=batch, max_length=_LENGTHS[task])
 
 
 def preset(name: Preset, task: TuningTask, base: str) -> TuningRequest:

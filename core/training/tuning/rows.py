@@ -25,6 +25,8 @@ def _encoded_text(tokenizer: Any, texts: Sequence[str], max_length: int) -> list
 
 def text_rows(examples: Sequence[Labelled], tokenizer: Any, max_length: int) -> list[Row]:
     """``ids`` and ``label`` of each text."""
+    if not examples:
+        return []
     ids = _encoded_text(tokenizer, [example.text for example in examples], max_length)
     return [{"ids": row, "label": example.label} for row, example in zip(ids, examples, strict=True)]
 
@@ -55,9 +57,7 @@ def tag_rows(examples: Sequence[Tagged], tokenizer: Any, max_length: int, labels
     return found
 
 
-def question_rows(
-    examples: Sequence[Question], tokenizer: Any, max_length: int, *, every: bool = False
-) -> list[Row]:
+def question_rows(examples: Sequence[Question], tokenizer: Any, max_length: int, *, every: bool = False) -> list[Row]:
     """Windows of question and text: ``ids``, ``segments``, and ``first`` and ``last`` token of the answer.
 
     A question without an answer points at the first token, ``[CLS]`` (Devlin et al. 2019, section 4.3).
@@ -197,8 +197,7 @@ class Order:
                 for row in sorted(order[start : start + size].tolist(), key=lambda r: int(self._lengths[r]))
             ]
             batches = [
-                sorted_by_length[start : start + self._batch]
-                for start in range(0, len(sorted_by_length), self._batch)
+                sorted_by_length[start : start + self._batch] for start in range(0, len(sorted_by_length), self._batch)
             ]
             self._kept = (epoch, [batches[i] for i in chance.permutation(len(batches)).tolist()])
         return self._kept[1]

@@ -257,7 +257,7 @@ def tag_scores(guessed: Sequence[tuple[Sequence[int], Sequence[float]]], data: D
         scores: npt.NDArray[Any] = 2 * sums[:, 0] / np.maximum(1, sums[:, 1] + sums[:, 2])
         return scores
 
-    hits, found, wanted_all = counts.sum(0)
+    hits, found, wanted_all = (int(total) for total in counts.sum(0))
     low, high = bootstrap(counts, measure)
     mistakes.sort(key=lambda item: item[:2])
     rows = []
@@ -279,10 +279,10 @@ def tag_scores(guessed: Sequence[tuple[Sequence[int], Sequence[float]]], data: D
         "value": f1(hits, found, wanted_all),
         "low": low,
         "high": high,
-        "n": int(wanted_all),
+        "n": wanted_all,
         "more": {
-            "precision": float(hits / found) if found else 0.0,
-            "recall": float(hits / wanted_all) if wanted_all else 0.0,
+            "precision": hits / found if found else 0.0,
+            "recall": hits / wanted_all if wanted_all else 0.0,
             "word_accuracy": words_right / max(1, words_all),
         },
         "classes": rows,

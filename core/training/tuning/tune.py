@@ -1,13 +1,11 @@
 """One fine-tuning run from request to result: load, adapt, train, measure, write."""
 
-import json
 import re
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +18,7 @@ from core.training.data import DataSet, Labelled, Question, Tagged, example_text
 from core.training.recipes.loop import Schedule, autocast, save_checkpoint, tensors
 from core.training.tuning import adapt, export, scores
 from core.training.tuning.fit import Hooks, Learning
+from core.training.tuning.forecast import Forecast
 from core.training.tuning.models import (
     Finished,
     SmallVocabulary,
@@ -31,7 +30,6 @@ from core.training.tuning.models import (
     logits,
     with_lora,
 )
-from core.training.tuning.forecast import Forecast
 from core.training.tuning.request import TuningRequest, check
 from core.training.tuning.rows import Order, Row, collate, rows_of
 
@@ -507,4 +505,3 @@ def forecast(request: TuningRequest, data: DataSet, settings: Settings | None = 
         TallerError: the request can't be run.
     """
     return Run(request, data, Path(), settings or Settings()).forecast()
-

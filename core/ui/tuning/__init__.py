@@ -1,1 +1,1 @@
-"""The Ajuste fino page: what to learn from, how, and what came of it."""
+"""The views of the Ajuste fino page."""
