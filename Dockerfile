@@ -30,7 +30,9 @@ RUN useradd --create-home --uid 1000 taller \
     && chown -R taller:taller /data
 ENV HOME=/home/taller \
     HF_HOME=/data/hf \
-    TALLER_MODELS_DIR=/data/models
+    TALLER_MODELS_DIR=/data/models \
+    TALLER_DATA_DIR=/data/sets \
+    TALLER_TRAINING_DIR=/data/training
 
 # The app belongs to root: the process that serves visitors can read its own code, never change it.
 COPY LICENSE app.py ./

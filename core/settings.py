@@ -94,6 +94,38 @@ class Settings(BaseSettings):
         default="everyone",
         description="Who may start the download of a catalogue model.",
     )
+    data_dir: Path | None = Field(
+        default=None,
+        description="Folder of downloaded data sets, such as `snips/`; unset, `~/.cache/taller/data`.",
+    )
+    training_dir: Path | None = Field(
+        default=None,
+        description="Folder of the fine-tuning runs; unset, `~/.cache/taller/training`.",
+    )
+    training_at_once: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="Fine-tuning runs that train at the same time.",
+    )
+    training_queue: int = Field(
+        default=40,
+        ge=0,
+        le=1000,
+        description="Fine-tuning runs that may wait; one more is told to try again.",
+    )
+    training_per_session: int = Field(
+        default=3,
+        ge=1,
+        le=50,
+        description="Fine-tuning runs that one visitor may have training or waiting.",
+    )
+    training_keep_hours: float = Field(
+        default=24.0,
+        gt=0,
+        le=8760,
+        description="Hours after which a finished run and its model are deleted.",
+    )
     language: Literal["es", "en"] = Field(
         default="es",
         description="Language for visitors whose browser asks for neither Spanish nor English.",
@@ -104,16 +136,26 @@ class Settings(BaseSettings):
         "unset, the address in the visitor's browser.",
     )
 
-    @field_validator("models_dir", "public_url", "operator_token", mode="before")
+    @field_validator("models_dir", "data_dir", "training_dir", "public_url", "operator_token", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         # `TALLER_MODELS_DIR= make run` means "none", not the current folder.
         return None if value == "" else value
 
-    @field_validator("models_dir")
+    @field_validator("models_dir", "data_dir", "training_dir")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value else None
+
+    @property
+    def data_folder(self) -> Path:
+        """Where downloaded data sets are kept."""
+        return self.data_dir or Path("~/.cache/taller/data").expanduser()
+
+    @property
+    def training_folder(self) -> Path:
+        """Where fine-tuning runs are kept."""
+        return self.training_dir or Path("~/.cache/taller/training").expanduser()
 
 
 @cache

@@ -389,6 +389,58 @@ def counts(names: Sequence[str], values: Sequence[int], unit: str) -> tuple["go.
     return figure, "; ".join(f"{name}: {format_number(value)}" for name, value in zip(names, values, strict=True))
 
 
+def train_and_test(names: Sequence[str], pairs: Sequence[tuple[int, int]]) -> tuple["go.Figure", str]:
+    """How many examples of each class there are to learn from and to measure on, as pairs of horizontal bars.
+
+    Args:
+        names: the classes.
+        pairs: (to learn from, to measure on), one a class.
+    """
+    go = _graph_objects()
+    most = max(map(sum, pairs), default=1)
+    titles = (_("para aprender"), _("para probar"))
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=[pair[side] for pair in pairs],
+                y=[_short(name) + " " * (1 + list(names[:place]).count(name)) for place, name in enumerate(names)],
+                name=title,
+                orientation="h",
+                text=[format_number(pair[side]) for pair in pairs],
+                # On hatching, figures can't be read.
+                textposition=("inside", "outside")[side],
+                textfont={"size": 14},
+                cliponaxis=False,
+                marker={"pattern": {"shape": ("", "/")[side], "size": 6}},
+            )
+            for side, title in enumerate(titles)
+        ]
+    )
+    figure.update_layout(
+        barmode="stack",
+        height=100 + 34 * len(names),
+        margin={"l": 10, "r": 10, "t": 10, "b": 5},
+        font={"size": 15},
+        legend={
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "font": {"size": 15},
+            "traceorder": "normal",
+        },
+        xaxis={"title": _("ejemplos"), "automargin": True, "range": [0, 1.12 * most]},
+        yaxis={"autorange": "reversed", "automargin": True, "tickfont": {"size": 15}, "type": "category"},
+    )
+    alt = "; ".join(
+        _("{name}: {train} para aprender y {test} para probar").format(
+            name=name, train=format_number(train), test=format_number(test)
+        )
+        for name, (train, test) in zip(names, pairs, strict=True)
+    )
+    return figure, alt
+
+
 def histogram(values: Sequence[float], title: str) -> tuple["go.Figure", str]:
     """How many values fall into each of up to twenty equal parts of their range.
 

@@ -85,6 +85,12 @@ PAGES: Final = (
         N_("Usar un modelo"),
     ),
     PageSpec(
+        "finetuning",
+        N_("Ajuste fino"),
+        N_("Entrena un modelo de verdad con tus datos, mira cómo aprende, pruébalo y llévatelo."),
+        N_("Usar un modelo"),
+    ),
+    PageSpec(
         "system",
         N_("Sistema"),
         N_("Qué hace este equipo, qué modelos tiene, y si todo está listo para el taller."),

@@ -13,6 +13,7 @@ from core.runtime.pool import ModelPool
 from core.runtime.telemetry import Telemetry
 from core.runtime.tokenizer import TokenizerStore
 from core.settings import get_settings
+from core.training.jobs import TrainingJobs
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,14 @@ def engine() -> Engine:
 def downloads() -> DownloadManager:
     """The process's downloads; they go on when the visitor who began one leaves."""
     return DownloadManager(get_settings())
+
+
+@st.cache_resource(show_spinner=False, on_release=TrainingJobs.end)
+def training_jobs() -> TrainingJobs:
+    """The queue of fine-tuning runs; it picks up those that an earlier process of the app left."""
+    jobs = TrainingJobs(get_settings())
+    jobs.begin()
+    return jobs
 
 
 @st.cache_resource(show_spinner=False)

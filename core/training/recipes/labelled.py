@@ -12,43 +12,19 @@ import random
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from core.training.data import Labelled as Labelled
+from core.training.data import Question as Question
+from core.training.data import Tagged as Tagged
 from core.training.recipes.corpora import HeldOutIndex, clean_paragraph, untokenize
 
 NEGATIVE: Final = 0
 NEUTRAL: Final = 1
 POSITIVE: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """A text and its class."""
-
-    text: str
-    label: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tagged:
-    """A sentence in words, each with an IOB2 tag such as ``"B-PER"``."""
-
-    words: tuple[str, ...]
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question on a text. ``answers`` are (start, text) in characters of the context, never empty."""
-
-    question: str
-    context: str
-    answers: tuple[tuple[int, str], ...]
-    group: str = ""
 
 
 @cache

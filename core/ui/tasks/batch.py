@@ -15,7 +15,7 @@ from core.i18n import gettext as _
 from core.runtime.batch import BatchJob, BatchState
 from core.runtime.engine import Outcome
 from core.runtime.task import Task
-from core.tasks.table import MAX_ROWS, Table, read_table
+from core.tables import MAX_ROWS, Table, read_table
 from core.ui import charts
 from core.ui.downloads import csv_bytes
 from core.ui.language import fragment

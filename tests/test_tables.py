@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InputInvalid, InputTooLong
-from core.tasks.table import MAX_ROWS, find_separator, looks_like_header, read_table
+from core.tables import MAX_ROWS, Limits, find_separator, looks_like_header, read_table
 
 ROWS = [["id", "texto"], ["1", "El niño comió piñones"], ["2", "¡Qué día más bonito, señora!"], ["3", "Una ola; dos"]]
 
@@ -72,7 +72,10 @@ def test_short_names_above_long_cells_are_a_header() -> None:
         (b"", "a.csv", "vacío"),
         (b"\n \n\n", "a.csv", "vacío"),
         (b"texto\n", "a.csv", "faltan los textos"),
-        (b"PK\x03\x04" + bytes(200), "hoja.xlsx", "guárdala como CSV"),
+        (b"PK\x03\x04" + bytes(200), "hoja.xlsx", "XLSX.*guárdala como CSV"),
+        (b"PK\x03\x04" + b"\x00\xff" * 9000, "datos.csv", "ZIP.*descomprímelo"),
+        (b"\x1f\x8b\x08" + bytes(200), "datos.csv", "GZIP.*descomprímelo"),
+        (b"PAR1" + bytes(200), "datos.csv", "Parquet"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "foto.png", "CSV"),
         (bytes(range(256)) * 20, "x.csv", "CSV"),
         (bytes(range(1, 32)) * 100 + b"\xff", "x.csv", "CSV"),
@@ -92,6 +95,19 @@ def test_limits_say_how_much_there_is() -> None:
         read_table(b"a" * (5 * 2**20 + 1), "a.txt")
     with pytest.raises(InputTooLong, match="fila 3"):
         read_table(("id,texto\n1,a\n2," + "x" * 50_001 + "\n").encode(), "a.csv")
+
+
+def test_rows_keep_their_number_in_the_file() -> None:
+    table = read_table('id,texto\n\n1,hola\n,\n2,"dos\nlíneas"\n3,fin\n'.encode(), "a.csv")
+    assert table.numbers == (3, 5, 6)
+    assert read_table(b"uno\n\ndos\n", "a.txt").numbers == (1, 3)
+
+
+def test_another_page_may_have_other_limits() -> None:
+    data = ("una frase\n" * 3000).encode()
+    assert len(read_table(data, "a.txt", limits=Limits(rows=3000)).rows) == 3000
+    with pytest.raises(InputTooLong, match=r"3000.*2999"):
+        read_table(data, "a.txt", limits=Limits(rows=2999))
 
 
 def test_markup_and_formulas_are_text() -> None:

@@ -4,27 +4,38 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from core.errors import InputInvalid, InputTooLong
 from core.i18n import format_number
 from core.i18n import gettext as _
-from core.tasks.common import MAX_CHARACTERS
 
 MAX_ROWS: Final = 2000
 MAX_BYTES: Final = 5 * 2**20
+MAX_CHARACTERS: Final = 50_000
 _SEPARATORS: Final = (",", ";", "\t", "|")
 # Rows by which separator and header are judged.
 _SAMPLE: Final = 60
-_MAGIC: Final = (
-    b"PK\x03\x04",
-    b"%PDF",
-    b"\x89PNG",
-    b"\xff\xd8\xff",
-    b"GIF8",
-    b"\x1f\x8b",
-    b"\xd0\xcf\x11\xe0",
-    b"SQLite",
+# First bytes of what is no text, and what it is. Nothing is ever unpacked: a small zip may hold terabytes.
+_SIGNATURES: Final = (
+    (b"PK\x03\x04", "ZIP/XLSX/DOCX/ODS"),
+    (b"PK\x05\x06", "ZIP"),
+    (b"%PDF", "PDF"),
+    (b"\xd0\xcf\x11\xe0", "XLS/DOC"),
+    (b"\x1f\x8b", "GZIP"),
+    (b"BZh", "BZIP2"),
+    (b"\xfd7zXZ\x00", "XZ"),
+    (b"7z\xbc\xaf\x27\x1c", "7Z"),
+    (b"Rar!", "RAR"),
+    (b"\x28\xb5\x2f\xfd", "ZSTD"),
+    (b"PAR1", "Parquet"),
+    (b"ARROW1", "Arrow"),
+    (b"SQLite format 3", "SQLite"),
+    (b"\x89PNG", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF8", "GIF"),
+    (b"{\\rtf", "RTF"),
 )
 # First rows of files that people have: one of these words in it, and it is a header.
 _HEADERS: Final = frozenset(
@@ -53,8 +64,51 @@ _HEADERS: Final = frozenset(
         "date",
         "autor",
         "author",
+        "clase",
+        "class",
+        "categoria",
+        "categoría",
+        "category",
+        "intent",
+        "intención",
+        "intencion",
+        "sentiment",
+        "sentimiento",
+        "split",
+        "tags",
+        "etiquetas",
+        "palabras",
+        "words",
+        "tokens",
+        "token",
+        "word",
+        "palabra",
+        "tag",
+        "sentence_id",
+        "sentence #",
+        "pregunta",
+        "question",
+        "contexto",
+        "context",
+        "respuesta",
+        "answer",
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a table may hold.
+
+    Attributes:
+        rows: below the header.
+        bytes: of the file.
+        characters: of a cell.
+    """
+
+    rows: int = MAX_ROWS
+    bytes: int = MAX_BYTES
+    characters: int = MAX_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +121,7 @@ class Table:
         encoding: how it was read, such as ``"utf-8"``.
         separator: what stood between cells; empty for plain lines.
         header: the first row was taken for the columns' names.
+        numbers: of each row, which one it is in the file as a spreadsheet counts them, from 1, empty ones included.
     """
 
     columns: tuple[str, ...]
@@ -74,6 +129,7 @@ class Table:
     encoding: str
     separator: str
     header: bool
+    numbers: tuple[int, ...]
 
     def column(self, name: str) -> list[str]:
         """The cells of a column, in order."""
@@ -83,6 +139,24 @@ class Table:
     def likeliest_text(self) -> str:
         """The column with the longest cells, which most probably holds the texts."""
         return max(self.columns, key=lambda name: sum(map(len, self.column(name))))
+
+
+def check_size(size: int, limit: int) -> None:
+    """Refuses a file by its size, before anybody reads it.
+
+    Args:
+        size: in bytes.
+        limit: in bytes.
+
+    Raises:
+        InputTooLong: it is larger.
+    """
+    if size > limit:
+        raise InputTooLong(
+            _("El archivo pesa {size} MiB y aquí caben {limit}. Divídelo en partes.").format(
+                size=format_number(size / 2**20, 1), limit=format_number(limit / 2**20)
+            )
+        )
 
 
 def decode(data: bytes) -> tuple[str, str]:
@@ -97,8 +171,9 @@ def decode(data: bytes) -> tuple[str, str]:
                 return data.decode(name), name.removesuffix("-sig")
             except UnicodeDecodeError:
                 break
-    if data.startswith(_MAGIC):
-        raise _not_text()
+    for signature, kind in _SIGNATURES:
+        if data.startswith(signature):
+            raise _not_text(kind)
     if b"\x00" in data:
         # UTF-16 without its mark: in European text every second byte is zero.
         for name, zeros in (("utf-16-le", data[1::2]), ("utf-16-be", data[::2])):
@@ -118,24 +193,29 @@ def decode(data: bytes) -> tuple[str, str]:
         return data.decode("latin-1"), "latin-1"
 
 
-def _not_text() -> InputInvalid:
-    return InputInvalid(
-        _("El archivo no es de texto. Si es una hoja de cálculo, guárdala como CSV y vuelve a subirla.")
+def _not_text(kind: str = "") -> InputInvalid:
+    advice = _("Si está comprimido, descomprímelo; si es una hoja de cálculo, guárdala como CSV y vuelve a subirla.")
+    found = (
+        _("El archivo no es de texto: por sus primeros bytes parece {kind}.")
+        if kind
+        else _("El archivo no es de texto.")
     )
+    return InputInvalid(found.format(kind=kind) + " " + advice)
 
 
-def _parse(text: str, separator: str) -> list[list[str]]:
+def _parse(text: str, separator: str, most: int | None = None) -> list[tuple[int, list[str]]]:
+    """Rows that aren't empty, each with its number in the file."""
     csv.field_size_limit(2**31 - 1)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    return [row for row in reader if any(cell.strip() for cell in row)]
+    filled = ((number, row) for number, row in enumerate(reader, 1) if any(cell.strip() for cell in row))
+    return list(islice(filled, most))
 
 
 def find_separator(text: str) -> str:
     """What separates the cells: the candidate that gives the same number of columns, above one, most often."""
     best, value = "", 0.0
     for separator in _SEPARATORS:
-        rows = _parse(text, separator)[:_SAMPLE]
-        sizes = [len(row) for row in rows]
+        sizes = [len(row) for _number, row in _parse(text, separator, _SAMPLE)]
         if not sizes or max(sizes) < 2:
             continue
         usual = max(set(sizes), key=lambda size: (sizes.count(size), size))
@@ -171,34 +251,31 @@ def _names(raw: Sequence[str], width: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def read_table(data: bytes, name: str = "", *, header: bool | None = None) -> Table:
+def read_table(data: bytes, name: str = "", *, header: bool | None = None, limits: Limits | None = None) -> Table:
     """Reads a file that a visitor uploaded, or lines that were pasted.
 
     Args:
         data: the file.
         name: its name; a ``.txt`` is read as one text a line.
         header: whether the first row names the columns; ``None`` to find out.
+        limits: how much it may hold; by default 2,000 rows, 5 MiB, and 50,000 characters a cell.
 
     Raises:
         InputInvalid: it is empty, or no text.
-        InputTooLong: over 5 MiB, more than 2,000 rows, or a cell of more than 50,000 characters.
+        InputTooLong: over one of the limits.
     """
-    if len(data) > MAX_BYTES:
-        raise InputTooLong(
-            _("El archivo pesa {size} MiB y aquí caben {limit}. Divídelo en partes.").format(
-                size=format_number(len(data) / 2**20, 1), limit=format_number(MAX_BYTES / 2**20)
-            )
-        )
+    limits = limits or Limits()
+    check_size(len(data), limits.bytes)
     text, encoding = decode(data)
     plain = name.lower().endswith(".txt")
     separator = "" if plain else find_separator(text)
     try:
         if separator:
-            rows = _parse(text, separator)
+            found = _parse(text, separator)
         elif plain or '"' not in text:
-            rows = [[line] for line in text.splitlines() if line.strip()]
+            found = [(number, [line]) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         else:
-            rows = [[",".join(row)] for row in _parse(text, ",")]
+            found = [(number, [",".join(row)]) for number, row in _parse(text, ",")]
     except csv.Error as error:
         raise InputInvalid(
             _(
@@ -206,25 +283,27 @@ def read_table(data: bytes, name: str = "", *, header: bool | None = None) -> Ta
                 "CSV."
             )
         ) from error
-    if not rows:
+    if not found:
         raise InputInvalid(_("El archivo está vacío: no hay ni una fila con texto."))
-    named = looks_like_header(rows) if header is None else header
-    body = rows[1:] if named else rows
+    rows = [row for _number, row in found]
+    named = looks_like_header(rows[:_SAMPLE]) if header is None else header
+    body = found[1:] if named else found
     if not body:
         raise InputInvalid(_("El archivo solo tiene la fila de títulos: faltan los textos."))
-    if len(body) > MAX_ROWS:
+    if len(body) > limits.rows:
         raise InputTooLong(
             _("La tabla tiene {n} filas y aquí caben {limit}. Divídela en partes.").format(
-                n=format_number(len(body)), limit=format_number(MAX_ROWS)
+                n=format_number(len(body)), limit=format_number(limits.rows)
             )
         )
     width = max(map(len, rows))
-    filled = [(*row, *[""] * (width - len(row))) for row in body]
-    for number, row in enumerate(filled, 2 if named else 1):
-        if max(map(len, row)) > MAX_CHARACTERS:
+    filled = [(*row, *[""] * (width - len(row))) for _number, row in body]
+    numbers = tuple(number for number, _row in body)
+    for number, row in zip(numbers, filled, strict=True):
+        if max(map(len, row)) > limits.characters:
             raise InputTooLong(
                 _("En la fila {row} hay una celda de más de {limit} caracteres. Acórtala.").format(
-                    row=format_number(number), limit=format_number(MAX_CHARACTERS)
+                    row=format_number(number), limit=format_number(limits.characters)
                 )
             )
-    return Table(_names(rows[0] if named else [], width), tuple(filled), encoding, separator, named)
+    return Table(_names(rows[0] if named else [], width), tuple(filled), encoding, separator, named, numbers)

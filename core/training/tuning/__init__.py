@@ -1,0 +1,1 @@
+"""Fine-tuning from a form: three tasks, three methods, one exact and resumable run."""
