@@ -144,11 +144,6 @@ def read_source(
     return tokens, ids, segments
 
 
-def shown_pieces(bundle: ModelBundle, ids: Sequence[int]) -> list[tuple[str, str]]:
-    """Each id's piece as the vocabulary writes it, and what a person sees of it."""
-    return _shown(bundle, ids)
-
-
 def _check_length(bundle: ModelBundle, tokens: Sequence[Token]) -> None:
     limit = min(bundle.entry.window, MAX_TOKENS)
     if len(tokens) <= limit:
@@ -242,7 +237,7 @@ def _special(bundle: ModelBundle, ids: Sequence[int]) -> list[bool]:
 
 
 def shown_pieces(bundle: ModelBundle, ids: Sequence[int]) -> list[tuple[str, str]]:
-    """Each id's piece, and what a person sees of it."""
+    """Each id's piece as the vocabulary writes it, and what a person sees of it."""
     backend = getattr(bundle.tokenizer, "backend_tokenizer", None)
     if backend is None:
         with bundle.lock:
