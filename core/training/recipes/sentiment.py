@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from core.catalog import MODELS_FOLDER
 from core.training import samples
 from core.training.recipes import adapters
 from core.training.recipes.labelled import (
@@ -164,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--language", choices=sorted(BASES), required=True)
     parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
-    parser.add_argument("--english", type=Path, help="for Spanish: the folder of the English model")
+    english = MODELS_FOLDER / "sentiment-en"
+    parser.add_argument("--english", type=Path, default=english, help="for Spanish: the folder of the English model")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     for name, default in asdict(Options()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
