@@ -12,7 +12,7 @@ from core.lens.forward_reading import ForwardRequest, Outline
 from core.ui.heat import Line, Number, Plane, number, origin_view
 from core.ui.inside import readings
 from core.ui.inside.state import go
-from core.ui.inside.words import words_of
+from core.ui.inside.words import quoted, words_of
 from core.ui.messages import plain
 
 
@@ -63,12 +63,12 @@ def _place(step: Step, index: Index, outline: Outline) -> str:
             parts.append(_("cabeza {n}").format(n=at + 1))
         elif axis == "tokens":
             tokens = outline.source if step.stack == "encoder" else outline.rows
-            parts.append(f"«{tokens[at].text}»")
+            parts.append(quoted(tokens[at].text))
         elif axis == "keys":
             own = step.stack == "encoder" or step.block == "cross"
-            parts.append(f"«{(outline.source if own else outline.rows)[at].text}»")
+            parts.append(quoted((outline.source if own else outline.rows)[at].text))
         elif axis == "labels" and len(outline.labels) > at:
-            parts.append(f"«{outline.labels[at]}»")
+            parts.append(quoted(outline.labels[at]))
         else:
             parts.append(str(at))
     return ", ".join(parts)
@@ -111,7 +111,7 @@ def show_origin(
     """
     found = readings.origin(item.key, wanted, step.id, index)
     column = plane.columns[cell[1]] if plane.columns else str(cell[1])
-    where = f"«{plane.rows[cell[0]]}» · {column}"
+    where = f"{quoted(plane.rows[cell[0]])} · {column}"
     st.markdown("### " + plain(_("¿De dónde sale {value}?").format(value=number(value))))
     st.markdown(plain(f"{where}: {equation(found)}"))
     lines = [
