@@ -77,8 +77,8 @@ def show_positions(item: ModelEntry) -> None:
             )
         )
         st.latex(
-            r"PE_{(pos,\,2i)} = \sin\!\left(\frac{pos}{10000^{2i/d}}\right) \qquad "
-            r"PE_{(pos,\,2i+1)} = \cos\!\left(\frac{pos}{10000^{2i/d}}\right)"
+            r"\begin{aligned} PE_{(pos,\,2i)} &= \sin\!\left(\frac{pos}{10000^{2i/d}}\right) \\ "
+            r"PE_{(pos,\,2i+1)} &= \cos\!\left(\frac{pos}{10000^{2i/d}}\right) \end{aligned}"
         )
     if shown < int(count):
         st.caption(_("Este modelo tiene {n} posiciones: no lee textos más largos.").format(n=format_number(shown)))

@@ -131,8 +131,8 @@ def _read(found: tuple[Retrieval, ...], item: ModelEntry) -> None:
         st.markdown(
             _(
                 "Ningún vector de frase es bueno por sí mismo: lo es el que se **entrenó** para comparar. "
-                "Los modelos de sentence-transformers suelen entrenarse con la media; un BERT sin afinar no se "
-                "entrenó con ninguno ([Reimers y Gurevych 2019](https://arxiv.org/abs/1908.10084))."
+                "Los modelos de sentence-transformers suelen entrenarse con la media; un BERT sin afinar, para "
+                "comparar, con ninguno ([Reimers y Gurevych 2019](https://arxiv.org/abs/1908.10084))."
             )
         )
 
