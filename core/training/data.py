@@ -503,14 +503,18 @@ def _copies(data: DataSet) -> list[DataWarning]:
     train: dict[str, list[Example]] = defaultdict(list)
     for example in data.train:
         train[copy_key(example)].append(example)
+    everywhere: dict[str, list[Example]] = defaultdict(list, {key: [*own] for key, own in train.items()})
+    leaked: list[Example] = []
+    for example in data.test:
+        key = copy_key(example)
+        everywhere[key].append(example)
+        if key in train:
+            leaked.append(example)
     repeated = [own for own in train.values() if len(own) > 1]
     same = [own for own in repeated if len({_label_of(data, example) for example in own}) == 1]
     if same:
         count = sum(len(own) - 1 for own in same)
         found.append(Duplicates(count, len(data.train), example_text(same[0][0])))
-    everywhere: dict[str, list[Example]] = defaultdict(list)
-    for example in chain(data.train, data.test):
-        everywhere[copy_key(example)].append(example)
     contrary = [own for own in everywhere.values() if len({_label_of(data, example) for example in own}) > 1]
     if contrary:
         first = contrary[0]
@@ -520,7 +524,6 @@ def _copies(data: DataSet) -> list[DataWarning]:
             else ()
         )
         found.append(Contradictions(len(contrary), example_text(first[0]), labels))
-    leaked: list[Example] = [example for example in data.test if copy_key(example) in train]
     if leaked:
         found.append(Leak(len(leaked), len(data.test), example_text(leaked[0])))
     return found

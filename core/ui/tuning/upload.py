@@ -180,7 +180,8 @@ def _help(task: TuningTask) -> None:
 def _columns(task: TuningTask, records: Records, digest: str) -> dict[str, str]:
     """The columns' meaning: guessed, and changed by the person."""
     guessed = guess_columns(task, records)
-    fields = FIELDS[task]
+    # A CoNLL file tells sentences apart by itself.
+    fields = [own for own in FIELDS[task] if records.layout != "conll" or own.name in {"words", "tags"}]
     chosen: dict[str, str] = {}
     for place, column in zip(fields, st.columns(len(fields)), strict=True):
         options = list(records.columns) if place.required else [_NONE, *records.columns]
@@ -219,7 +220,11 @@ def _summary(records: Records) -> str:
     parts = [
         records.name,
         layouts[records.layout],
-        ngettext("{n} fila", "{n} filas", count).format(n=format_number(count)),
+        (
+            ngettext("{n} frase", "{n} frases", count)
+            if records.layout == "conll"
+            else ngettext("{n} fila", "{n} filas", count)
+        ).format(n=format_number(count)),
         encoding_name(records.encoding),
     ]
     if records.separator:
@@ -244,8 +249,9 @@ def show_upload(task: TuningTask) -> Shown | None:
     if kept is None:
         st.info(_("Sube un archivo, o prueba antes con los datos del taller."), icon=":material/upload_file:")
         return None
-    records = _read(kept)
-    test = _read(test_kept) if test_kept is not None else None
+    with st.spinner(_("Leyendo el archivo…")):
+        records = _read(kept)
+        test = _read(test_kept) if test_kept is not None else None
     st.caption(plain(_summary(records)))
     _preview(records)
     columns = _columns(task, records, kept.digest)
@@ -266,7 +272,8 @@ def show_upload(task: TuningTask) -> Shown | None:
         files = [kept, *([test_kept] if test_kept is not None else [])]
         digests = " ".join(f"{file.digest} {file.name}" for file in files)
         ordered = tuple(columns.items())
-        return _shown(digests, task, ordered, leave_out, share, language, get_language(), records, test)
+        with st.spinner(_("Revisando los datos…")):
+            return _shown(digests, task, ordered, leave_out, share, language, get_language(), records, test)
     except DataInvalid as error:
         show_error(error)
         if error.removable and not leave_out:
