@@ -16,7 +16,6 @@ from core.ui.tuning.data_section import show_data  # noqa: E402
 from core.ui.views import view_switch  # noqa: E402
 
 keys.arrive()
-keep_owner()
 
 st.title(_("Ajuste fino"))
 st.markdown(
@@ -59,4 +58,6 @@ with errors_shown():
                 form.settle(base, data.language)
                 show_compare(data, form.request(data, base))
 
+# Last: it shows nothing, and would push the title down.
+keep_owner()
 keys.state().publish()

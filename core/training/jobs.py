@@ -227,7 +227,7 @@ class TrainingJobs:
             return False
         if run.cancelled:
             run.put(replace(fresh, status="cancelled"))
-        elif code in REASONS:
+        elif code is not None and code in REASONS:
             run.put(replace(fresh, status="failed", reason=REASONS[code]))
         elif fresh.tries > _MOST_DEATHS and self._step(run) <= fresh.reached:
             run.put(replace(fresh, status="failed", reason="killed"))

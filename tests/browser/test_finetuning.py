@@ -31,8 +31,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def address(base: str, **query: str) -> str:
-    return f"{base}/finetuning?{urlencode(query)}"
+def address(site: str, **query: str) -> str:
+    return f"{site}/finetuning?{urlencode(query)}"
 
 
 def violations(page: Page) -> list[tuple[str, str, str]]:

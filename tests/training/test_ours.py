@@ -3,12 +3,15 @@
 import re
 from collections import Counter
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
+from core.settings import Settings
 from core.training import ours, slots
 from core.training.data import TASKS, Labelled, copy_key, count_labels, normalized, spans, warnings
 from core.training.ours import LANGUAGES, our_data, questions, utterances
+from core.training.snips import is_here, read_folder, snips_folder
 
 INTENTS = {
     "play_music",
@@ -139,6 +142,14 @@ def test_a_set_is_ready_to_be_learnt_from(task, language: str) -> None:
     if task == "classification":
         assert not warnings(data)
         assert {data.labels[item.label] for item in data.train if isinstance(item, Labelled)} == INTENTS
+
+
+def test_no_utterance_is_one_of_snips(shared_dir: Path) -> None:
+    settings = Settings(data_dir=shared_dir / "data")
+    if not is_here(settings):
+        pytest.skip("../shared has no SNIPS")
+    theirs = {normalized(row.text) for part in read_folder(snips_folder(settings)) for row in part}
+    assert not {normalized(item.text) for item in utterances("en")} & theirs
 
 
 def test_runs_of_characters() -> None:

@@ -15,6 +15,7 @@ from core.settings import Settings
 from core.training.data import DataSet
 from core.training.recipes.loop import Schedule, tensors
 from core.training.tuning import scores
+from core.training.tuning.answering import TunedModel
 from core.training.tuning.fit import Hooks, Learning, Stopped
 from core.training.tuning.models import (
     Finished,
@@ -128,6 +129,28 @@ def test_the_written_model_opens_and_says_what_the_run_said(task: str, settings:
     assert "base_model: dccuchile/bert-base-spanish-wwm-cased" in card
     request = tuning_request(json.loads((folder / "request.json").read_text(encoding="utf-8")))
     assert request == request_of(task, "lora", epochs=2)
+
+
+@pytest.mark.parametrize("task", SETS)
+def test_the_box_to_try_it_marks_what_the_model_finds(task: str, settings: Settings, tmp_path: Path) -> None:
+    data, request = SETS[task](), request_of(task)
+    tune(request, data, tmp_path, settings)
+    model = TunedModel(tmp_path / "model", request, data)
+    if task == "classification":
+        found = model.answer("veo mi loro")
+        assert found.classes[0][0] == "animal"
+        assert sum(chance for _name, chance in found.classes) == pytest.approx(1)
+    elif task == "entities":
+        found = model.answer("veo  mi\tgato")
+        ((start, end, kind, sure),) = found.marks
+        assert (found.text[start:end], kind) == ("gato", "ANIMAL")
+        assert 0 < sure <= 1
+    else:
+        context = "luis ve el pez . hay un azul"
+        ((start, end, _kind, _sure),) = model.answer("que ve luis ?", context).marks
+        assert context[start:end] == "pez"
+    with pytest.raises(InputInvalid):
+        model.answer("  ", "x")
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(settings: Settings, tmp_path: Path) -> None:

@@ -96,6 +96,8 @@ def test_our_sets_are_there_at_once(demo: OpenDemo, task: str, lang: str) -> Non
 def test_a_link_opens_the_set_it_names(demo: OpenDemo) -> None:
     assert made(demo("classification", dl="en")).endswith("language=en")
     assert "CC0" in texts(demo("entities", data="snips"))
+    # A file stays where it is: the link opens the uploader.
+    assert made(demo("classification", data="upload")) == "no data"
     # Questions have no SNIPS: the link opens ours.
     assert made(demo("questions", data="snips")).startswith("train=")
 

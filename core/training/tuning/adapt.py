@@ -96,7 +96,8 @@ def masked_model(body: Any, tables: SmallVocabulary, width: int) -> Any:
             ).last_hidden_state  # (batch, tokens, width)
             chosen = states[batch["labels"] != -100]  # (masked, width)
             guess = self.norm(torch.nn.functional.gelu(self.dense(chosen)))
-            return guess @ self.body.get_input_embeddings().weight.T + self.bias  # (masked, pieces)
+            scores: torch.Tensor = guess @ self.body.get_input_embeddings().weight.T + self.bias
+            return scores  # (masked, pieces)
 
     return Masked()
 

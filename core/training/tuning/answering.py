@@ -94,6 +94,6 @@ class TunedModel:
             )
         none = any(isinstance(example, Question) and not example.answers for example in self._data.train)
         rows = self._rows(Question(text, context, ()))
-        ((found, sure),) = scores.answers(self._model, rows, [context], "cpu", may_be_none=none)
+        ((found, chance),) = scores.answers(self._model, rows, [context], "cpu", may_be_none=none)
         start = context.find(found) if found else -1
-        return Answer((), ((start, start + len(found), "", sure),) if start >= 0 else (), context)
+        return Answer((), ((start, start + len(found), "", chance),) if start >= 0 else (), context)

@@ -142,7 +142,8 @@ def add_averaging_layer(model: "PreTrainedModel", request: TuningRequest, settin
         return False
     if not _averages(folder_of(request.base, settings)):
         return False
-    layers: Any = model.base_model.encoder.layer
+    body: Any = model.base_model
+    layers: Any = body.encoder.layer
     layer: Any = copy.deepcopy(layers[-1])
     attention, output = layer.attention.self, layer.attention.output
     with torch.no_grad():

@@ -342,7 +342,7 @@ class Run:
         total = len(self.data.test)
         chosen = sorted(chance.choice(total, min(_MAPPED, total), replace=False).tolist())
         texts = [example_text(self.data.test[index]) for index in chosen]
-        labels = [self.data.labels[self.data.test[index].label] for index in chosen]  # type: ignore[union-attr]
+        labels = [self.data.labels[self.data.test[index].label] for index in chosen]
         return chosen, texts, labels
 
     def _vectors(self) -> npt.NDArray[Any] | None:

@@ -100,7 +100,7 @@ def show_compare(data: DataSet, request: TuningRequest) -> None:
         request: what the form asks for; its base and sentences are used.
     """
     views = training_jobs().views(owner())
-    with_own = {"sentences": request.sentences, "context": request.context, "seed": request.seed}
+    with_own: dict[str, Any] = {"sentences": request.sentences, "context": request.context, "seed": request.seed}
     methods = [replace(defaults(data.task, method, request.base), **with_own) for method in METHODS]
     starts = [
         replace(defaults(data.task, "head", request.base), start=start, raw_text=request.raw_text, **with_own)

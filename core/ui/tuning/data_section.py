@@ -33,9 +33,9 @@ LANGUAGE_NAMES: Final = {"es": N_("en español"), "en": N_("en inglés")}
 
 
 def data_params() -> tuple[Param, ...]:
-    """What a link says of the data. A file of one's own can't travel in a link."""
+    """What a link says of the data. A file of one's own can't travel in it: such a link opens an empty uploader."""
     return (
-        Param("data", SOURCE, "ours", decode=one_of("ours", "snips")),
+        Param("data", SOURCE, "ours", decode=one_of(*SOURCES)),
         Param("dl", LANGUAGE, get_language(), decode=one_of(*LANGUAGES)),
         Param("snips", SIZE, 2000, decode=lambda text: int(one_of(*map(str, SIZES))(text))),
     )

@@ -153,7 +153,7 @@ def choose_numbers() -> None:
         left, right = st.columns(2)
         with left:
             _whole(_("Épocas"), keys.EPOCHS, "epochs", _("Cuántas veces pasa por todos los ejemplos."))
-            st.select_slider(
+            st.selectbox(
                 _("Tasa de aprendizaje (learning rate)"),
                 RATES,
                 format_func=lambda value: f"{value:g}",
