@@ -113,7 +113,7 @@ def test_a_file_is_read_and_its_columns_can_be_changed(demo: OpenDemo) -> None:
     assert made(app) == "no data" and "elegida para dos cosas" in texts(app)
     {box.label: box for box in app.selectbox}["Etiqueta"].set_value("etiqueta").run()
     assert made(app).startswith("train=20")
-    app.select_slider(key="td_share").set_value(50).run()
+    app.selectbox(key="td_share").set_value(50).run()
     assert made(app).startswith("train=12 test=12")
 
 
@@ -198,7 +198,7 @@ def test_snips_that_is_here(demo: OpenDemo, tmp_path: Path) -> None:
         (folder / f"{part}.jsonl").write_text("\n".join(lines))
     app = demo("classification", data="snips", snips="500")
     assert made(app) == "train=500 test=6 labels=2 language=en"
-    app.select_slider(key="td_snips").set_value(2000).run()
+    app.selectbox(key="td_snips").set_value(2000).run()
     assert made(app).startswith("train=700")
 
 

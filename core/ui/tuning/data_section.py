@@ -103,6 +103,8 @@ def show_data(task: TuningTask) -> DataSet | None:
         key=SOURCE,
         required=True,
         persist_state="session",
+        # The page's own heading says it.
+        label_visibility="collapsed",
         wrap=True,
     )
     shown: Shown | None = None

@@ -75,7 +75,7 @@ def show_snips() -> bool:
     )
     state = fetcher().state()
     if state.status == "done":
-        st.select_slider(
+        st.selectbox(
             _("Ejemplos para aprender"),
             list(SIZES),
             format_func=format_number,

@@ -256,16 +256,18 @@ def show_upload(task: TuningTask) -> Shown | None:
     _preview(records)
     columns = _columns(task, records, kept.digest)
     left, middle = st.columns(2, vertical_alignment="bottom")
-    share = left.select_slider(
+    # A list: a slider shows its value in a colour with too little contrast on a dark page.
+    picked = left.selectbox(
         _("Parte para probar"),
         list(_SHARES),
-        value=20,
+        index=_SHARES.index(20),
         format_func=lambda value: format_percent(value / 100, 0),
         key=SHARE,
         persist_state="session",
         disabled=test is not None or "split" in columns,
         help=_("El modelo no aprende de ella: con ella se mide. La decide tu archivo si tiene columna de parte."),
     )
+    share = picked or 20
     leave_out = st.toggle(_("Dejar fuera las filas con problemas"), key=LEAVE_OUT, persist_state="session")
     try:
         language = _language(middle, task, records, columns)

@@ -7,11 +7,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 import streamlit as st
 
+from core.ui.frame import show_frame
 from core.ui.language import apply_language
 from core.ui.state import PageState
 from core.ui.tuning.data_section import data_code, data_params, show_data
 
 apply_language()
+show_frame()
 state = PageState("data_demo", data_params())
 state.arrive()
 st.title("Demo")
