@@ -17,7 +17,7 @@ FAVICON: Final = Path(__file__).with_name("favicon.svg")
 
 # The wide layout's side margins leave too little room for two tokenizers side by side. And no primary
 # colour is both dark enough under white button labels and light enough as text on a dark page; a slider's
-# value is text, too.
+# value is text, too. Formulas stand out of their box by two pixels, which makes it scroll, and unreachable by keyboard.
 _BASE_CSS: Final = """
 <style>
 @media (min-width: 48rem) {
@@ -26,6 +26,7 @@ _BASE_CSS: Final = """
 :is([data-variant="segmented_control"], [data-variant="pills"]):is([aria-checked="true"], [data-selected="true"]) {
   color: inherit !important; font-weight: 700;
 }
+.katex-display { padding: 0.2rem 0.25rem; }
 [data-testid="stSliderThumbValue"], [data-testid="stSliderThumbValue"] * {
   color: var(--st-text-color, inherit) !important;
 }

@@ -241,4 +241,4 @@ def test_for_the_classroom(open_app: OpenApp, page: str, lang: str) -> None:
     app.session_state[switch] = "qr"
     app.run()
     assert not app.error and not app.exception
-    assert len(app.get("imgs")) == 1
+    assert len(app.get("image")) == 1
