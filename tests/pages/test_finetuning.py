@@ -214,7 +214,7 @@ def test_one_real_run_from_the_button_to_the_result(open_app: OpenApp, machine: 
     metrics = {metric.label: metric.value for metric in app.metric}
     result = run.result
     assert metrics["Exactitud (accuracy)"] == f"{100 * result['value']:.1f}".replace(".", ",") + "\u202f%"
-    assert "Los peores errores" in "".join(heading.value for heading in app.subheader)
+    assert "Los peores errores" in "".join(heading.value for heading in app.header)
     assert "congelado" in shown
     assert len(app.get("plotly_chart")) >= 4
     app.text_input(key=f"tn_try_text_{run.id}").set_value("¿va a llover?")

@@ -114,7 +114,7 @@ def class_table(result: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _mistakes(result: Mapping[str, Any]) -> None:
-    st.subheader(_("Los peores errores"))
+    st.header(_("Los peores errores"))
     if not result["mistakes"]:
         st.success(_("Ninguno en los ejemplos de prueba."), icon=":material/check:")
         return
@@ -143,7 +143,7 @@ def _map(result: Mapping[str, Any], request: TuningRequest) -> None:
     found = result.get("map")
     if not found:
         return
-    st.subheader(_("Los vectores [CLS], antes y después"))
+    st.header(_("Los vectores [CLS], antes y después"))
     labels = [named(label) for label in found["labels"]]
     classes = sorted(set(labels))
     parts = {"before": _("Antes"), "after": _("Después")}
@@ -201,7 +201,7 @@ def _show_answer(found: Answer, task: str) -> None:
 def _try_it(run: RunFolder, request: TuningRequest, data: DataSet) -> None:
     if run.model is None:
         return
-    st.subheader(_("Pruébalo"))
+    st.header(_("Pruébalo"))
     first = request.sentences[0] if request.sentences else ""
     with st.form("tn_try", border=False):
         label = _("Tu pregunta") if request.task == "questions" else _("Tu texto")
@@ -264,10 +264,10 @@ def show_result(view: RunView, run: RunFolder) -> None:
     request, data, lines = run.request, run.data, run.progress()
     _headline(view, result)
     _try_it(run, request, data)
-    st.subheader(_("Mientras aprendía"))
+    st.header(_("Mientras aprendía"))
     curves(lines, key="tn_done")
     own_table(lines, [s for s in request.sentences if s.strip()], key="tn_done_own")
-    st.subheader(_("Clase por clase") if request.task != "questions" else _("Con y sin respuesta"))
+    st.header(_("Clase por clase") if request.task != "questions" else _("Con y sin respuesta"))
     table = class_table(result)
     st.dataframe(table, hide_index=True, key="tn_classes")
     if result["confusion"] and len(result["labels"]) <= 40:
