@@ -167,6 +167,10 @@ class _Reader:
             bias = None if bias is None else bias[part[0] : part[1]]
         return Affine(path, self.convert(weight.detach()), self.tensor(bias), offset, turned)
 
+    def affines(self, path: str, q: str, k: str, v: str, o: str) -> tuple[Affine, Affine, Affine, Affine]:
+        """The four maps of an attention module."""
+        return tuple(self.affine(f"{path}.{name}") for name in (q, k, v, o))  # type: ignore[return-value]
+
     def norm(self, path: str) -> Norm:
         module = self.module(path)
         eps = getattr(module, "eps", None)
@@ -280,7 +284,7 @@ def _distilbert(read: _Reader, prefix: str) -> StackPart:
         size = config.dim // config.n_heads
         attention = AttentionPart(
             inner,
-            *(read.affine(f"{inner}.{part}") for part in ("q_lin", "k_lin", "v_lin", "out_lin")),
+            *read.affines(f"{inner}", "q_lin", "k_lin", "v_lin", "out_lin"),
             heads=config.n_heads,
             shared=config.n_heads,
             size=size,
@@ -364,7 +368,7 @@ def _llama(read: _Reader, prefix: str) -> StackPart:
         normed = hasattr(core, "q_norm")
         attention = AttentionPart(
             f"{path}.self_attn",
-            *(read.affine(f"{path}.self_attn.{part}") for part in ("q_proj", "k_proj", "v_proj", "o_proj")),
+            *read.affines(f"{path}.self_attn", "q_proj", "k_proj", "v_proj", "o_proj"),
             heads=heads,
             shared=shared,
             size=core.head_dim,
@@ -420,7 +424,7 @@ def _bart(read: _Reader, prefix: str, name: Literal["encoder", "decoder"]) -> St
         core = read.module(own)
         part = AttentionPart(
             own,
-            *(read.affine(f"{own}.{part}") for part in ("q_proj", "k_proj", "v_proj", "out_proj")),
+            *read.affines(f"{own}", "q_proj", "k_proj", "v_proj", "out_proj"),
             heads=heads,
             shared=heads,
             size=core.head_dim,
@@ -463,7 +467,7 @@ def _t5(read: _Reader, name: Literal["encoder", "decoder"]) -> StackPart:
     def attention(own: str, inner: str, block: Block) -> Sublayer:
         part = AttentionPart(
             f"{own}.{inner}",
-            *(read.affine(f"{own}.{inner}.{part}") for part in ("q", "k", "v", "o")),
+            *read.affines(f"{own}.{inner}", "q", "k", "v", "o"),
             heads=config.num_heads,
             shared=config.num_heads,
             size=config.d_kv,

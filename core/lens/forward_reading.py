@@ -183,7 +183,8 @@ def _read(bundle: ModelBundle, request: ForwardRequest) -> _Read:
         InputInvalid: no text, or ids that are none of the model's.
         InputTooLong: more tokens than the model reads.
     """
-    size = int(bundle.model.get_input_embeddings().weight.shape[0])
+    table: Any = bundle.model.get_input_embeddings()
+    size = int(table.weight.shape[0])
     added = request.added or ()
     if any(not 0 <= token < size for token in added):
         raise InputInvalid(_("El enlace trae tokens que este modelo no tiene. Empieza de nuevo con «Desde cero»."))
@@ -408,7 +409,9 @@ class ReadValues:
     def _one(self, bundle: ModelBundle, request: ValuesRequest) -> StepValues:
         walk, node = _node(bundle, request.forward, request.step)
         source = source_of(bundle.model, node.code) if node.code is not None else None
-        values, columns, names = node.values, (), ()
+        values = node.values
+        columns: tuple[int, ...] = ()
+        names: tuple[str, ...] = ()
         if node.axes[-1] == "vocabulary":
             columns = _drawn(values)
             if request.column is not None and 0 <= request.column < values.shape[-1] and request.column not in columns:

@@ -388,9 +388,9 @@ def _head(walk: Walk, model: Any, head: str | None, x: Node, convert: Any) -> No
         if head == "PreTraining":
             walk.outputs["prediction_logits"] = walk.outputs.pop("logits")
             pooled = _pooled(walk, model, last, read)
-            y = walk.linear("relationship", pooled, read.affine("cls.seq_relationship"), ("labels",))
-            walk.outputs["seq_relationship_logits"] = y
-            walk.softmax("follows", y, "", None)
+            verdict = walk.linear("relationship", pooled, read.affine("cls.seq_relationship"), ("labels",))
+            walk.outputs["seq_relationship_logits"] = verdict
+            walk.softmax("follows", verdict, "", None)
         return
     if head != "QuestionAnswering":
         walk.outputs["logits"] = x

@@ -105,12 +105,12 @@ def count_parameters(model: Any) -> ParameterCount:
         found.setdefault(places.get(path, default), []).append((name, tuple(tensor.shape), tensor.numel()))
     # A tied tensor goes to the place that is described, whichever of its names comes first.
     for other, first in tied:
-        place = places.get(other.rpartition(".")[0])
+        described_place = places.get(other.rpartition(".")[0])
         mine = next(key for key, rows in found.items() if any(row[0] == first for row in rows))
-        if place is not None and mine[2] in ("head", "other"):
+        if described_place is not None and mine[2] in ("head", "other"):
             row = next(row for row in found[mine] if row[0] == first)
             found[mine].remove(row)
-            found.setdefault(place, []).append(row)
+            found.setdefault(described_place, []).append(row)
     groups = tuple(
         ParameterGroup(*place, sum(row[2] for row in rows), tuple((row[0], row[1]) for row in rows))
         for place, rows in found.items()

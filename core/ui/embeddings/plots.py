@@ -56,7 +56,7 @@ def similarity_map(matrix: npt.NDArray[np.float32], anchor: int) -> tuple["go.Fi
     """
     go = _graph_objects()
     count = len(matrix)
-    low = float(min(0.0, np.quantile(matrix, 0.001)))
+    low = min(0.0, float(np.quantile(matrix, 0.001)))
     figure = go.Figure(
         go.Heatmap(
             # Two decimals are what one sees; a byte each would be less, but the hover shows the number.

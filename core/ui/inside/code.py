@@ -1,5 +1,8 @@
 """Show the code: plain transformers that prints the very row of numbers which is on screen."""
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
 from core.catalog import ModelEntry
 from core.lens.forward_reading import ForwardRequest, StepValues
 from core.ui.tasks.code import literal, load_lines
@@ -110,7 +113,8 @@ def code(
         lines += ["with torch.inference_mode():", f"    out = model({arguments}, output_hidden_states=False)"]
         decoder_ids = step.id == "decoder.embeddings.ids" and item.architecture == "encoder-decoder"
         lines.append("values = written" if decoder_ids else _END[step.op](item))
-    place = {4: f"[0, {head}, {row}]", 3: f"[0, {row}]", 2: "[0]"}[len(step.shape)]
+    # Some tables of positions give their rows without a batch.
+    place = {4: f"[0, {head}, {row}]", 3: f"[..., {row}, :].flatten()", 2: "[0]"}[len(step.shape)]
     if step.op == "ids":
         place = "[0]"
     if found.columns:
@@ -129,7 +133,7 @@ def _logits(item: ModelEntry) -> str:
     return "out.logits"
 
 
-_END = {
+_END: Final[Mapping[str, Callable[[ModelEntry], str]]] = {
     "ids": lambda item: 'values = inputs["input_ids"]' if item.architecture != "decoder" else "values = ids",
     "mean": lambda item: "values = out.last_hidden_state.mean(1)",
     "unit": lambda item: "mean = out.last_hidden_state.mean(1)\nvalues = mean / mean.norm(dim=-1, keepdim=True)",

@@ -179,7 +179,7 @@ def show_race() -> None:
         elif race is not None:
             raise ModelUnavailable(_("La carrera se detuvo antes de la primera medida. Vuelve a empezarla."))
     glossary_marks("parallelism", "recurrent-network", "lstm", "hidden-state", key="in_race_terms")
-    downloads = ()
+    downloads: tuple[Download, ...] = ()
     if race is not None and race.laps:
         kept = race
         downloads = (Download(_("Los tiempos (CSV)"), "race.csv", "text/csv", lambda: laps_bytes(kept)),)
