@@ -282,7 +282,7 @@ def _scores(model: str) -> Callable[[Path, Path | None], str]:
 
 ENCODERS: Final = ("mini-beto",)
 # Of the models that have figures to print again, those that ship.
-SCORED: Final = tuple(name for name in (*ENCODERS, "sentiment-en", "entities-en") if (MODELS / name).is_dir())
+SCORED: Final = tuple(name for name in (*ENCODERS, "sentiment-es", "sentiment-en", "entities-en") if (MODELS / name).is_dir())
 EVALUATIONS: Final[dict[str, Callable[[Path, Path | None], str]]] = {
     "wordpiece-es": evaluate_wordpiece,
     **{model: _scores(model) for model in SCORED},

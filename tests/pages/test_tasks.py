@@ -21,7 +21,7 @@ from tests.tasks.translators import write_translator
 # Tasks that the models which ship can do in English.
 HERE = ("sentiment", "entities", "summary", "zero-shot", "similarity")
 # And in Spanish.
-HERE_ES = ("fill-mask", "coreference")
+HERE_ES = ("fill-mask", "coreference", "sentiment")
 ABSENT = ("questions", "fill-mask", "next-sentence", "coreference", "translation", "generation")
 
 
