@@ -110,7 +110,8 @@ def code(
         lines += ["with torch.inference_mode():", f"    out = model({arguments}, output_hidden_states=False)"]
         decoder_ids = step.id == "decoder.embeddings.ids" and item.architecture == "encoder-decoder"
         lines.append("values = written" if decoder_ids else _END[step.op](item))
-    place = {4: f"[0, {head}, {row}]", 3: f"[0, {row}]", 2: "[0]"}[len(step.shape)]
+    # Some tables of positions give their rows without a batch.
+    place = {4: f"[0, {head}, {row}]", 3: f"[..., {row}, :].flatten()", 2: "[0]"}[len(step.shape)]
     if step.op == "ids":
         place = "[0]"
     if found.columns:
