@@ -202,12 +202,11 @@ def _show_result(race: Race) -> None:
     st.caption(
         plain(
             _(
-                "Medido en {device} con {threads} hilos de PyTorch: lotes de {batch} textos de vectores de "
-                "{width} números; "
-                "LSTM de {lstm} parámetros y capa de transformer de {transformer}. Cada punto es la mejor de varias "
-                "vueltas tras una de calentamiento, en milisegundos por lote. Con poca máquina, u ocupada en "
-                "otra cosa, "
-                "la ventaja se encoge: el paralelismo necesita dónde correr, y por eso brilla en una GPU."
+                "Medido en {device} (hilos de PyTorch: {threads}), con lotes de {batch} textos de vectores de {width} "
+                "números; LSTM de {lstm} parámetros y capa de transformer de {transformer}. Cada punto es la mejor de "
+                "varias vueltas tras una de calentamiento, en milisegundos por lote. Con poca máquina, u ocupada en "
+                "otra cosa, la ventaja se encoge o se da la vuelta: el paralelismo necesita dónde correr, y por eso "
+                "brilla en una GPU."
             ).format(
                 device=race.device,
                 threads=race.threads,
