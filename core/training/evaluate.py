@@ -282,7 +282,8 @@ def _scores(model: str) -> Callable[[Path, Path | None], str]:
 
 ENCODERS: Final = ("mini-beto",)
 # Of the models that have figures to print again, those that ship.
-SCORED: Final = tuple(name for name in (*ENCODERS, "sentiment-es", "sentiment-en", "entities-en") if (MODELS / name).is_dir())
+_HEADS: Final = ("sentiment-es", "sentiment-en", "entities-en")
+SCORED: Final = tuple(name for name in (*ENCODERS, *_HEADS) if (MODELS / name).is_dir())
 EVALUATIONS: Final[dict[str, Callable[[Path, Path | None], str]]] = {
     "wordpiece-es": evaluate_wordpiece,
     **{model: _scores(model) for model in SCORED},
