@@ -194,21 +194,40 @@ def test_the_four_steps_of_an_api_call_work(chat_server: tuple[str, list[dict[st
 
 
 def test_the_pages_that_concepts_name_have_what_the_link_asks_for() -> None:
+    from core.course.attention import attention_example
+    from core.course.embeddings import embedding_example
     from core.course.examples import example
+    from core.course.inside import inside_example
     from core.course.timeline import event, tours
+    from core.ui.attention_page.state import PARTS as ATTENTION_PARTS
+    from core.ui.embeddings.state import PARTS as EMBEDDINGS_PARTS
+    from core.ui.inside.state import VIEWS as INSIDE_VIEWS
     from core.ui.system.form import VIEWS as SYSTEM_VIEWS
     from core.ui.tasks.registry import BY_SLUG
     from core.ui.tokenization.form import VIEWS as TOKENIZATION_VIEWS
 
-    views = {"system": SYSTEM_VIEWS, "tokenization": TOKENIZATION_VIEWS, "timeline": ("events", "sizes", "compute")}
+    views = {
+        "system": SYSTEM_VIEWS,
+        "tokenization": TOKENIZATION_VIEWS,
+        "timeline": ("events", "sizes", "compute"),
+        "inside": INSIDE_VIEWS,
+    }
+    parts = {"attention": ATTENTION_PARTS, "embeddings": EMBEDDINGS_PARTS}
+    known = {
+        "attention": attention_example,
+        "embeddings": embedding_example,
+        "inside": inside_example,
+        "tokenization": example,
+    }
     for item in concepts():
         if item.see:
             page, query = parse(item.see)
             assert query.get("view") is None or query["view"] in views[page], item.see
+            assert query.get("part") is None or query["part"] in parts[page], item.see
             assert query.get("task") is None or query["task"] in BY_SLUG, item.see
             assert query.get("tour") is None or query["tour"] in tours(), item.see
             if "example" in query:
-                example(query["example"])
+                known[page](query["example"])
             if "event" in query:
                 event(query["event"])
 
