@@ -6,6 +6,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.i18n import set_language
 from core.settings import get_settings
 from tests.conftest import ROOT
 
@@ -18,9 +19,12 @@ def unplugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TALLER_WARM_UP", "0")
     monkeypatch.setenv("TALLER_MODELS_DIR", "")
     monkeypatch.setenv("HF_HUB_CACHE", "/nonexistent")
+    # AppTest sends choices back by their names, which it makes in this process's language.
+    set_language("es")
     get_settings.cache_clear()
     st.cache_resource.clear()
     yield
+    set_language("es")
     get_settings.cache_clear()
     st.cache_resource.clear()
 
