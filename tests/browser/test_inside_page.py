@@ -80,7 +80,9 @@ def test_from_a_weight_back_to_the_vectors_that_made_it(warm_url: str, open_page
 
 
 def test_a_click_on_the_map_and_the_keyboard_choose_a_value(warm_url: str, open_page: OpenPage) -> None:
-    page = open_page(address(warm_url, lang="es", model="minilm", text="The cat sleeps.", step="encoder.0.attention.weights"))
+    page = open_page(
+        address(warm_url, lang="es", model="minilm", text="The cat sleeps.", step="encoder.0.attention.weights")
+    )
     expect(page.get_by_text(READY["walk"]["es"]).first).to_be_visible(timeout=60_000)
     settle(page)
     picture = page.locator(".heat canvas")
