@@ -106,7 +106,7 @@ def test_a_click_on_the_map_and_the_keyboard_choose_a_value(warm_url: str, open_
 
 
 def test_typed_html_is_text(warm_url: str, open_page: OpenPage) -> None:
-    page = open_page(address(warm_url, lang="es", step="encoder.0.attention.weights"))
+    page = open_page(address(warm_url, lang="es", model="minilm", step="encoder.0.attention.weights"))
     expect(page.get_by_text(READY["walk"]["es"]).first).to_be_visible(timeout=60_000)
     page.get_by_label("Tu texto").fill("<img src=x onerror=alert(1)> <b>bold</b>")
     page.get_by_role("button", name="Recorrer el modelo").click()
