@@ -387,7 +387,8 @@ def test_defaults_and_presets_can_be_run_and_a_request_survives_json(settings: S
         for name in ("quick", "balanced", "thorough"):
             request = check(preset(name, task, "minilm"))  # type: ignore[arg-type]
             assert tuning_request(json.loads(json.dumps(request.to_dict()))) == request
-    assert next(entry.key for entry in bases(settings, "es")) == tiny.BASE
+    # Those of the language come first, in the catalogue's order.
+    assert {entry.key for entry in list(bases(settings, "es"))[:2]} == {tiny.BASE, "mini-beto"}
     assert "minilm" in [entry.key for entry in bases(settings)]
     assert not [entry for entry in bases(settings) if entry.key.startswith("sentiment")]
 
