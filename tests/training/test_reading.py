@@ -6,7 +6,7 @@ import re
 import zipfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import InputInvalid, InputTooLong
@@ -398,6 +398,7 @@ JSON = st.recursive(
         max_size=6,
     )
 )
+@example([{"question": False, "context": False, "answers": {"answer_start": True, "text": [None]}}])
 @settings(max_examples=100, deadline=None)
 def test_any_json_is_read_or_refused_with_a_message(rows) -> None:
     for task in ("classification", "entities", "questions"):

@@ -223,6 +223,7 @@ def _answer_list(cell: Any, start: Any) -> Iterator[tuple[str, int | None]]:
             cell = json.loads(cell)
     if isinstance(cell, dict) and isinstance(cell.get("text"), list):
         starts = cell.get("answer_start") or cell.get("start") or []
+        starts = starts if isinstance(starts, list) else [starts]
         for index, text in enumerate(cell["text"]):
             yield shown(text), _integer(starts[index]) if index < len(starts) else None
     elif isinstance(cell, list):
