@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _PATTERNS = ("", "/", ".", "x", "\\", "+", "-", "|")
 
 
-def _graph_objects() -> Any:
+def graph_objects() -> Any:
     """Plotly, imported when the first figure is made, with Streamlit's template in force.
 
     Streamlit registers its template, which brings the theme's colours, only when its own chart module is
@@ -27,15 +27,24 @@ def _graph_objects() -> Any:
     return go
 
 
-def _lay_out(figure: "go.Figure", **options: Any) -> None:
+def lay_out(figure: "go.Figure", **options: Any) -> None:
     """Sets the layout; numbers on axes are written as the reader's language writes them."""
     figure.update_layout(separators=",\u202f" if get_language() == "es" else ".,", **options)
 
 
-def _bars(
+def bars(
     x: Sequence[Any], names: Sequence[str], values: Sequence[Sequence[float]], x_title: str, y_title: str
 ) -> "go.Figure":
-    go = _graph_objects()
+    """Groups of upright bars, a series a name.
+
+    Args:
+        x: what each group stands for.
+        names: the series.
+        values: ``(series, groups)``.
+        x_title: of the horizontal axis.
+        y_title: of the vertical one.
+    """
+    go = graph_objects()
     # Patterns besides colours: the plot must be readable without colour vision and on a poor projector.
     figure = go.Figure(
         [
@@ -43,7 +52,7 @@ def _bars(
             for name, row, pattern in zip(names, values, _PATTERNS * 2, strict=False)
         ]
     )
-    _lay_out(
+    lay_out(
         figure,
         barmode="group",
         height=320,
@@ -66,7 +75,7 @@ def tokens_by_word(
         names: the tokenizers' names.
         counts: tokens of each word, ``(tokenizers, words)``.
     """
-    figure = _bars(range(len(words)), names, counts, "", _("tokens"))
+    figure = bars(range(len(words)), names, counts, "", _("tokens"))
     # Plotly reads "<b>" and friends in labels; a word is shown letter for letter.
     labels = [word.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for word in words]
     crowded = len(words) * max(map(len, words)) > 90
@@ -98,7 +107,7 @@ def tokens_per_word(names: Sequence[str], histograms: Sequence[Sequence[int]]) -
         head = [histogram[i] if i < len(histogram) else 0 for i in range(1, last)]
         shares.append([100 * n / total for n in [*head, sum(histogram[last:])]])
     labels = [*(str(i) for i in range(1, last)), _("{n} o más").format(n=last)]
-    figure = _bars(labels, names, shares, _("tokens en que se corta la palabra"), _("porcentaje de las palabras"))
+    figure = bars(labels, names, shares, _("tokens en que se corta la palabra"), _("porcentaje de las palabras"))
     figure.update_xaxes(type="category")
     summary = "; ".join(
         _("{name}: {share} enteras").format(name=name, share=format_percent(row[0] / 100))
@@ -109,7 +118,7 @@ def tokens_per_word(names: Sequence[str], histograms: Sequence[Sequence[int]]) -
 
 def shared_pieces(name_a: str, name_b: str, only_a: int, both: int, only_b: int) -> tuple["go.Figure", str]:
     """How many pieces are in one vocabulary, in both, and in the other, as one bar in three parts."""
-    go = _graph_objects()
+    go = graph_objects()
     parts = [
         (_("solo {name}").format(name=name_a), only_a),
         (_("en los dos"), both),
@@ -131,7 +140,7 @@ def shared_pieces(name_a: str, name_b: str, only_a: int, both: int, only_b: int)
             for (label, count), pattern in zip(parts, ("", "x", ""), strict=True)
         ]
     )
-    _lay_out(
+    lay_out(
         figure,
         barmode="stack",
         height=210,
@@ -161,7 +170,7 @@ def pieces_with_letter(
         names: the tokenizers' names.
         counts: ``(tokenizers, letters)``.
     """
-    figure = _bars(letters, names, counts, "", _("piezas"))
+    figure = bars(letters, names, counts, "", _("piezas"))
     figure.update_xaxes(type="category")
     summary = "; ".join(
         f"{name}: " + ", ".join(f"{letter} {format_number(n)}" for letter, n in zip(letters, row, strict=True))
@@ -183,7 +192,7 @@ def shares(names: Sequence[str], values: Sequence[float], *, fit: bool = False) 
         values: from 0 to 1.
         fit: the axis ends at the largest value instead of at 100 %.
     """
-    go = _graph_objects()
+    go = graph_objects()
     figure = go.Figure(
         go.Bar(
             x=[100 * value for value in values],
@@ -197,7 +206,7 @@ def shares(names: Sequence[str], values: Sequence[float], *, fit: bool = False) 
             hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
         )
     )
-    _lay_out(
+    lay_out(
         figure,
         height=60 + 34 * len(names),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
@@ -220,7 +229,7 @@ def changes(
         after: the values for B.
         unit: what the values are.
     """
-    go = _graph_objects()
+    go = graph_objects()
     deltas = [b - a for a, b in zip(before, after, strict=True)]
     widest = max([abs(delta) for delta in deltas] or [0.0]) or 0.1
     decimals = 2 if widest >= 0.1 else 3 if widest >= 0.01 else 4
@@ -237,7 +246,7 @@ def changes(
             marker={"pattern": {"shape": ["" if delta >= 0 else "/" for delta in deltas], "size": 6}},
         )
     )
-    _lay_out(
+    lay_out(
         figure,
         height=70 + 34 * len(names),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
@@ -264,7 +273,7 @@ def cosines(sentences: Sequence[str], matrix: Sequence[Sequence[float]]) -> tupl
         sentences: what was compared.
         matrix: ``(sentences, sentences)``, from −1 to 1.
     """
-    go = _graph_objects()
+    go = graph_objects()
     count = len(sentences)
     names = [f"{number}. {_short(sentence)}" for number, sentence in enumerate(sentences, 1)]
     numbers = [str(number) for number in range(1, count + 1)]
@@ -286,7 +295,7 @@ def cosines(sentences: Sequence[str], matrix: Sequence[Sequence[float]]) -> tupl
             colorbar={"thickness": 12, "title": "cos"},
         )
     )
-    _lay_out(
+    lay_out(
         figure,
         height=max(260, min(900, 90 + 44 * count)) if count <= 20 else 620,
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
@@ -312,7 +321,7 @@ def first_and_last(tokens: Sequence[str], first: Sequence[float], last: Sequence
     """
     names = [_("empieza aquí"), _("termina aquí")]
     values = [[100 * value for value in first], [100 * value for value in last]]
-    figure = _bars(range(len(tokens)), names, values, "", "%")
+    figure = bars(range(len(tokens)), names, values, "", "%")
     figure.update_xaxes(
         tickmode="array",
         tickvals=list(range(len(tokens))),
@@ -333,7 +342,7 @@ def weights(values: Sequence[float], chosen: Sequence[bool]) -> tuple["go.Figure
         values: one a sentence.
         chosen: which were taken.
     """
-    go = _graph_objects()
+    go = graph_objects()
     numbers = [str(number) for number in range(1, len(values) + 1)]
     figure = go.Figure(
         go.Bar(
@@ -346,7 +355,7 @@ def weights(values: Sequence[float], chosen: Sequence[bool]) -> tuple["go.Figure
             hovertemplate="%{x}: %{y:.1f} %<extra></extra>",
         )
     )
-    _lay_out(
+    lay_out(
         figure,
         height=260,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
@@ -366,7 +375,7 @@ def counts(names: Sequence[str], values: Sequence[int], unit: str) -> tuple["go.
         values: how many of each.
         unit: what was counted, for the axis.
     """
-    go = _graph_objects()
+    go = graph_objects()
     figure = go.Figure(
         go.Bar(
             x=list(values),
@@ -377,7 +386,7 @@ def counts(names: Sequence[str], values: Sequence[int], unit: str) -> tuple["go.
             textfont={"size": 15},
         )
     )
-    _lay_out(
+    lay_out(
         figure,
         height=60 + 34 * len(names),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
@@ -396,7 +405,7 @@ def train_and_test(names: Sequence[str], pairs: Sequence[tuple[int, int]]) -> tu
         names: the classes.
         pairs: (to learn from, to measure on), one a class.
     """
-    go = _graph_objects()
+    go = graph_objects()
     most = max(map(sum, pairs), default=1)
     titles = (_("para aprender"), _("para probar"))
     figure = go.Figure(
@@ -448,9 +457,9 @@ def histogram(values: Sequence[float], title: str) -> tuple["go.Figure", str]:
         values: at least one.
         title: what they are.
     """
-    go = _graph_objects()
+    go = graph_objects()
     figure = go.Figure(go.Histogram(x=list(values), nbinsx=20, marker={"line": {"width": 1}}))
-    _lay_out(
+    lay_out(
         figure,
         height=300,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
@@ -478,7 +487,7 @@ def two_shares(
         second: from 0 to 1.
         titles: what the two are.
     """
-    go = _graph_objects()
+    go = graph_objects()
     labels = [escaped(name) + " " for name in names]
     figure = go.Figure(
         [
@@ -495,7 +504,7 @@ def two_shares(
             for values, title, pattern in zip((first, second), titles, ("", "/"), strict=True)
         ]
     )
-    _lay_out(
+    lay_out(
         figure,
         barmode="group",
         height=110 + 46 * len(names),
@@ -522,7 +531,7 @@ def alignment(
         target: the words that were written.
         weights: ``(target, source)``, from 0 to 1.
     """
-    go = _graph_objects()
+    go = graph_objects()
     # Numbers before the words: a word that comes twice must keep its two places.
     columns = [f"{number}·{_short(word, 14)}" for number, word in enumerate(source, 1)]
     rows = [f"{number}·{_short(word, 14)}" for number, word in enumerate(target, 1)]
@@ -538,7 +547,7 @@ def alignment(
             colorbar={"thickness": 12},
         )
     )
-    _lay_out(
+    lay_out(
         figure,
         height=max(240, 110 + 30 * len(target)),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
@@ -567,7 +576,7 @@ def head_map(
         unit: what the numbers are.
         marks: the same shape, single characters to write in the cells instead: words would not fit on a phone.
     """
-    go = _graph_objects()
+    go = graph_objects()
     layers, heads = len(values), len(values[0])
     x, y = list(range(1, heads + 1)), list(range(1, layers + 1))
     cells = [(layer, head) for layer in range(layers) for head in range(heads)]
@@ -601,7 +610,7 @@ def head_map(
             ),
         ]
     )
-    _lay_out(
+    lay_out(
         figure,
         height=110 + 44 * layers,
         margin={"l": 10, "r": 10, "t": 5, "b": 5},

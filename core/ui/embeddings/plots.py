@@ -10,7 +10,7 @@ from core.i18n import format_number, format_percent
 from core.i18n import gettext as _
 from core.lens.embeddings_pooling import Retrieval
 from core.lens.projection import Projection
-from core.ui.charts import _bars, _graph_objects, _lay_out, escaped
+from core.ui.charts import bars, escaped, graph_objects, lay_out
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -34,7 +34,7 @@ def lengths(tokens: Sequence[str], names: Sequence[str], values: Sequence[Sequen
         names: the kinds.
         values: ``(kinds, tokens)``.
     """
-    figure = _bars(range(len(tokens)), names, values, "", _("longitud ‖v‖"))
+    figure = bars(range(len(tokens)), names, values, "", _("longitud ‖v‖"))
     figure.update_xaxes(
         tickmode="array",
         tickvals=list(range(len(tokens))),
@@ -54,7 +54,7 @@ def similarity_map(matrix: npt.NDArray[np.float32], anchor: int) -> tuple["go.Fi
         matrix: ``(positions, positions)``, from −1 to 1.
         anchor: the position that the line marks, from 0.
     """
-    go = _graph_objects()
+    go = graph_objects()
     count = len(matrix)
     low = min(0.0, float(np.quantile(matrix, 0.001)))
     figure = go.Figure(
@@ -69,7 +69,7 @@ def similarity_map(matrix: npt.NDArray[np.float32], anchor: int) -> tuple["go.Fi
         )
     )
     figure.add_hline(y=anchor, line={"color": "#ff5c33", "width": 2})
-    _lay_out(
+    lay_out(
         figure,
         height=520,
         margin=_SIDES,
@@ -103,11 +103,11 @@ def curve(
         y_title: what the values are.
         mark: a position to mark with a line.
     """
-    go = _graph_objects()
+    go = graph_objects()
     figure = go.Figure(go.Scatter(x=list(x), y=list(values), mode="lines", line={"width": 3}))
     if mark is not None:
         figure.add_vline(x=mark, line={"color": "#ff5c33", "width": 2, "dash": "dot"})
-    _lay_out(
+    lay_out(
         figure,
         height=300,
         margin=_SIDES,
@@ -138,7 +138,7 @@ def neighbour_bars(
         title: what the values are.
         decimals: of the numbers beside the bars.
     """
-    go = _graph_objects()
+    go = graph_objects()
     figure = go.Figure(
         go.Bar(
             x=list(values),
@@ -150,7 +150,7 @@ def neighbour_bars(
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
     )
-    _lay_out(
+    lay_out(
         figure,
         height=70 + 30 * len(pieces),
         margin={"l": 10, "r": 10, "t": 5, "b": 5},
@@ -172,7 +172,7 @@ def spread(
         counts: ``(bins,)``.
         marks: names and cosines.
     """
-    go = _graph_objects()
+    go = graph_objects()
     centres = (edges[:-1] + edges[1:]) / 2
     figure = go.Figure(
         go.Bar(
@@ -195,7 +195,7 @@ def spread(
                 hoverinfo="name",
             )
         )
-    _lay_out(
+    lay_out(
         figure,
         height=320,
         margin=_SIDES,
@@ -223,7 +223,7 @@ def layers(
         y_title: what the values are.
         chosen: place of the layer that is looked at.
     """
-    go = _graph_objects()
+    go = graph_objects()
     dashes = ("solid", "dash", "dot", "dashdot")
     figure = go.Figure(
         [
@@ -240,7 +240,7 @@ def layers(
         ]
     )
     figure.add_vline(x=chosen, line={"color": "#ff5c33", "width": 2, "dash": "dot"})
-    _lay_out(
+    lay_out(
         figure,
         height=360,
         margin=_SIDES,
@@ -278,7 +278,7 @@ def scatter(
         groups: a colour and a shape for each.
         faint: which points are only background.
     """
-    go = _graph_objects()
+    go = graph_objects()
     flat = shown.points.shape[1] == 2
     order = list(dict.fromkeys(groups))
     figure = go.Figure()
@@ -307,9 +307,9 @@ def scatter(
         # In space there is no room for the word.
         titles = [f"{at} ({format_percent(share, 0)})" for at, share in enumerate(shown.explained, 1)]
     quiet = {"showticklabels": False, "automargin": True}
-    _lay_out(figure, height=560, margin=_SIDES, font={"size": 14}, legend=_LEGEND)
+    lay_out(figure, height=560, margin=_SIDES, font={"size": 14}, legend=_LEGEND)
     if flat:
-        _lay_out(
+        lay_out(
             figure,
             xaxis={**quiet, "title": titles[0], "zeroline": False},
             # One unit is as long across as up: otherwise distances would lie.
@@ -319,7 +319,7 @@ def scatter(
         axes = {
             f"{name}axis": {"showticklabels": False, "title": title} for name, title in zip("xyz", titles, strict=True)
         }
-        _lay_out(figure, scene={**axes, "aspectmode": "data"})
+        lay_out(figure, scene={**axes, "aspectmode": "data"})
     parts = [f"{group or _('sin significado')}: {sum(name == group for name in groups)}" for group in order]
     alt = _("Mapa de {n} vectores en {d} dimensiones por {method}. Puntos por grupo: {groups}").format(
         n=format_number(len(groups)), d=shown.points.shape[1], method=shown.method.upper(), groups="; ".join(parts)
@@ -334,7 +334,7 @@ def pair_cosines(found: Sequence[Retrieval], names: Sequence[str]) -> tuple["go.
         found: the measurements.
         names: what each is called.
     """
-    go = _graph_objects()
+    go = graph_objects()
     figure = go.Figure()
     both = ((_("no son pareja"), "circle-open", 0.55), (_("pareja"), "diamond", 1.0))
     for kind, (label, symbol, opacity) in enumerate(both):
@@ -355,7 +355,7 @@ def pair_cosines(found: Sequence[Retrieval], names: Sequence[str]) -> tuple["go.
                 hovertemplate="%{y}: %{x:.2f}<extra></extra>",
             )
         )
-    _lay_out(
+    lay_out(
         figure,
         height=110 + 62 * len(found),
         margin=_SIDES,
@@ -380,7 +380,7 @@ def arrows(names: Sequence[str], vectors: Sequence[Sequence[float]]) -> tuple["g
         names: one a vector.
         vectors: all of the same two or three numbers.
     """
-    go = _graph_objects()
+    go = graph_objects()
     flat = len(vectors[0]) == 2
     dashes = ("solid", "dash", "dot")
     figure = go.Figure()
@@ -402,16 +402,16 @@ def arrows(names: Sequence[str], vectors: Sequence[Sequence[float]]) -> tuple["g
         else:
             figure.add_trace(go.Scatter3d(**common, z=[0, vector[2]], marker={"size": [2, 7]}))
     reach = 1.15 * max(abs(number) for vector in vectors for number in vector)
-    _lay_out(figure, height=420, margin=_SIDES, font={"size": 14}, showlegend=False)
+    lay_out(figure, height=420, margin=_SIDES, font={"size": 14}, showlegend=False)
     if flat:
-        _lay_out(figure,
+        lay_out(figure,
             xaxis={"range": [-reach, reach], "zeroline": True, "zerolinewidth": 2, "automargin": True},
             yaxis={
                 "range": [-reach, reach], "zeroline": True, "zerolinewidth": 2, "scaleanchor": "x", "automargin": True,
             },
         )  # fmt: skip
     else:
-        _lay_out(figure, scene={"aspectmode": "cube", **{f"{a}axis": {"range": [-reach, reach]} for a in "xyz"}})
+        lay_out(figure, scene={"aspectmode": "cube", **{f"{a}axis": {"range": [-reach, reach]} for a in "xyz"}})
     said = "; ".join(
         f"{name} = ({', '.join(format_number(n, 2) for n in vector)})"
         for name, vector in zip(names, vectors, strict=True)

@@ -7,7 +7,7 @@ from core.i18n import format_number, format_percent
 from core.i18n import gettext as _
 from core.lens.parameters import ParameterCount, ParameterGroup
 from core.lens.race import Direction, Race, Runner
-from core.ui.charts import _graph_objects, escaped
+from core.ui.charts import escaped, graph_objects, lay_out
 from core.ui.navigation import N_
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def sunburst(count: ParameterCount, title: str) -> tuple["go.Figure", str]:
         count: exact counts.
         title: the model's name, in the middle.
     """
-    go = _graph_objects()
+    go = graph_objects()
     both = {"encoder", "decoder"} <= {group.stack for group in count.groups}
     ids, labels, parents, values, colours, texts = ["all"], [escaped(title)], [""], [count.total], [""], [""]
     at: dict[str, int] = {"all": 0}
@@ -117,7 +117,7 @@ def sunburst(count: ParameterCount, title: str) -> tuple["go.Figure", str]:
             maxdepth=3 + int(both),
         )
     )
-    figure.update_layout(height=520, margin={"l": 0, "r": 0, "t": 5, "b": 5})
+    lay_out(figure, height=520, margin={"l": 0, "r": 0, "t": 5, "b": 5})
     alt = "; ".join(f"{name}: {share}" for name, _n, share in by_part(count))
     return figure, _("Parámetros de {name}. {parts}").format(name=title, parts=alt)
 
@@ -140,7 +140,7 @@ def milliseconds(value: float) -> str:
 
 def race_lines(race: Race, direction: Direction) -> tuple["go.Figure", str]:
     """Time against length, one line a runner, both axes logarithmic."""
-    go = _graph_objects()
+    go = graph_objects()
     figure = go.Figure()
     told: list[str] = []
     styles: Sequence[tuple[Runner, dict[str, Any], str]] = (
@@ -162,7 +162,8 @@ def race_lines(race: Race, direction: Direction) -> tuple["go.Figure", str]:
             f"{_(RUNNERS[runner])}: " + ", ".join(f"{lap.length}: {milliseconds(lap.milliseconds)}" for lap in laps)
         )
     lengths = sorted({lap.length for lap in race.laps})
-    figure.update_layout(
+    lay_out(
+        figure,
         height=360,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         font={"size": 15},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.course.timeline import FAMILIES
 from core.i18n import gettext as _
-from core.ui.charts import _graph_objects, escaped
+from core.ui.charts import escaped, graph_objects, lay_out
 from core.ui.navigation import N_
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def against_time(points: Sequence[Point], title: str, ticks: Sequence[tuple[floa
         title: of the vertical axis.
         ticks: values of the vertical axis and how they are written.
     """
-    go = _graph_objects()
+    go = graph_objects()
     names = _labelled(points)
     figure = go.Figure()
     groups = [(family, False) for family in FAMILIES] + [("", True)]
@@ -111,7 +111,8 @@ def against_time(points: Sequence[Point], title: str, ticks: Sequence[tuple[floa
             },
         )
     first, last = min(p.day for p in points), max(p.day for p in points)
-    figure.update_layout(
+    lay_out(
+        figure,
         height=560,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         font={"size": 14},

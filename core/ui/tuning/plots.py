@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.i18n import format_duration, format_number, format_percent
 from core.i18n import gettext as _
-from core.ui.charts import _graph_objects, escaped
+from core.ui.charts import escaped, graph_objects, lay_out
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -27,11 +27,12 @@ def loss_curve(lines: Sequence[Mapping[str, Any]], stage: str = "train") -> tupl
         lines: a run's progress; at least one step of the stage.
         stage: ``"train"`` or ``"adapt"``.
     """
-    go = _graph_objects()
+    go = graph_objects()
     steps = [line for line in lines if line.get("kind") == "step" and line.get("stage") == stage]
     x, y = [line["epoch"] for line in steps], [line["loss"] for line in steps]
     figure = go.Figure(go.Scatter(x=x, y=y, mode="lines+markers" if len(x) < 40 else "lines", line={"width": 3}))
-    figure.update_layout(
+    lay_out(
+        figure,
         height=260,
         margin=_MARGIN,
         font={"size": 14},
@@ -51,11 +52,12 @@ def metric_curve(lines: Sequence[Mapping[str, Any]], name: str) -> tuple["go.Fig
         lines: a run's progress.
         name: of the measure.
     """
-    go = _graph_objects()
+    go = graph_objects()
     epochs = [line for line in lines if line.get("kind") == "epoch" and line.get("stage") == "train"]
     x, y = [line["epoch"] for line in epochs], [100 * line["value"] for line in epochs]
     figure = go.Figure(go.Scatter(x=x, y=y, mode="lines+markers", line={"width": 3, "dash": "dot"}))
-    figure.update_layout(
+    lay_out(
+        figure,
         height=260,
         margin=_MARGIN,
         font={"size": 14},
@@ -76,7 +78,7 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, outside
         matrix: how many, ``(right, said)``.
         outside: whether the last class means "nothing": its many hits would hide all else, so they have no colour.
     """
-    go = _graph_objects()
+    go = graph_objects()
     names = [short(label, _NARROW) for label in labels]
     totals = [max(1, sum(row)) for row in matrix]
     shade: list[list[float | None]] = [
@@ -101,7 +103,8 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, outside
             hovertemplate="%{y} → %{x}: %{text}<extra></extra>",
         )
     )
-    figure.update_layout(
+    lay_out(
+        figure,
         height=140 + 34 * len(names),
         margin=_MARGIN,
         font={"size": 13},
@@ -128,7 +131,7 @@ def vector_map(
         texts: each one's text, shown while it is pointed at.
         classes: in the legend's order.
     """
-    go = _graph_objects()
+    go = graph_objects()
     figure = go.Figure()
     for index, name in enumerate(classes):
         own = [i for i, label in enumerate(labels) if label == name]
@@ -145,7 +148,8 @@ def vector_map(
                 hovertemplate="%{text}<extra>" + short(name) + "</extra>",
             )
         )
-    figure.update_layout(
+    lay_out(
+        figure,
         height=380,
         margin=_MARGIN,
         font={"size": 13},
@@ -165,7 +169,7 @@ def quality_and_time(rows: Sequence[Mapping[str, Any]], metric: str) -> tuple["g
     """
     import math
 
-    go = _graph_objects()
+    go = graph_objects()
     figure = go.Figure()
     for index, row in enumerate(rows):
         figure.add_trace(
@@ -187,7 +191,8 @@ def quality_and_time(rows: Sequence[Mapping[str, Any]], metric: str) -> tuple["g
                 hovertemplate="%{x:.0f} s, %{y:.1f} %<extra>" + short(row["name"], 44) + "</extra>",
             )
         )
-    figure.update_layout(
+    lay_out(
+        figure,
         height=400 + 20 * len(rows),
         margin=_MARGIN,
         font={"size": 14},
