@@ -150,6 +150,12 @@ class RunFolder:
             return None
         return value if isinstance(value, dict) else None
 
+    def _needed(self, name: str) -> dict[str, Any]:
+        found = self._json(name)
+        if found is None:
+            raise TallerError(f"{self.path.name}/{name}")
+        return found
+
     @property
     def request(self) -> TuningRequest:
         """What was asked for.
@@ -157,10 +163,7 @@ class RunFolder:
         Raises:
             TallerError: the file is gone or damaged.
         """
-        found = self._json("request.json")
-        if found is None:
-            raise TallerError(f"{self.path.name}/request.json")
-        return tuning_request(found)
+        return tuning_request(self._needed("request.json"))
 
     @property
     def data(self) -> DataSet:
@@ -169,10 +172,7 @@ class RunFolder:
         Raises:
             TallerError: the file is gone or damaged.
         """
-        found = self._json("data.json")
-        if found is None:
-            raise TallerError(f"{self.path.name}/data.json")
-        return data_set(found)
+        return data_set(self._needed("data.json"))
 
     @property
     def about(self) -> About | None:

@@ -18,8 +18,8 @@ from core.lens.attention_survey import SurveyRequest
 from core.runtime.bundle import ModelBundle
 from core.ui.attention_page.code import code, compare_code, find_code, map_code
 from core.ui.attention_page.files import statistics_bytes, tensor_bytes
-from core.ui.attention_page.readings import Shelf
 from core.ui.attention_page.words import captions
+from core.ui.shelf import Shelf
 from tests.lens.attention_models import SENTENCE, minilm, minilm_eager
 from tests.tasks.causal import decoder
 from tests.tasks.translators import translator
@@ -173,7 +173,7 @@ def test_captions_say_the_number_behind_them() -> None:
 
 
 def test_one_computation_for_all_who_ask_at_once() -> None:
-    shelf, made, found = Shelf(), [], []
+    shelf, made, found = Shelf(limit=40_000), [], []
 
     def make() -> str:
         made.append(1)

@@ -16,12 +16,13 @@ from core.ui.attention import AttentionSelection, attention_view
 from core.ui.attention_page import readings
 from core.ui.attention_page.code import compare_code
 from core.ui.attention_page.evidence import show_not_an_explanation
-from core.ui.attention_page.models import able, hint_language, offer_download
+from core.ui.attention_page.models import able, offer_download
 from core.ui.attention_page.state import STATE, VERSUS, choose, chosen, pair
 from core.ui.attention_page.words import captions
 from core.ui.glossary import glossary_marks
 from core.ui.language import fragment
 from core.ui.messages import errors_shown, plain, show_error
+from core.ui.model_field import hint_language
 from core.ui.share import share_row
 
 _SIDES: Final = ("a", "b")

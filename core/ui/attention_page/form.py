@@ -6,9 +6,10 @@ from core.catalog import ModelEntry
 from core.course.attention import attention_example, attention_examples
 from core.i18n import get_language
 from core.i18n import gettext as _
-from core.ui.attention_page.models import choose_model, choose_second, hint_language
-from core.ui.attention_page.state import PART, PARTS, SECOND, TEXT, apply_example, forget_tokens
+from core.ui.attention_page.models import choose_second
+from core.ui.attention_page.state import MODEL, PART, PARTS, SECOND, TEXT, apply_example, forget_tokens
 from core.ui.frame import show_models_in_use
+from core.ui.model_field import choose_model, hint_language, language_of
 from core.ui.views import view_switch
 
 _CHOICE = "at_example_choice"
@@ -65,7 +66,7 @@ def show_form(models: list[ModelEntry]) -> tuple[ModelEntry | None, ModelEntry |
     )
     left, right, button = st.columns([2, 2, 1], vertical_alignment="bottom")
     with left:
-        model = choose_model(models)
+        model = choose_model(models, MODEL, language_of(st.session_state[TEXT]))
     versus = None
     with right:
         if st.session_state[PART] == "compare":

@@ -1,12 +1,8 @@
 """What the models computed, kept for all visitors: thirty students who type one sentence cost one computation."""
 
-import threading
-from collections.abc import Callable, Hashable
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, Final, TypeVar, cast
+from dataclasses import replace
+from typing import Final
 
-import cachetools
-import numpy as np
 import streamlit as st
 
 from core.lens.attention import AttentionMap
@@ -18,61 +14,15 @@ from core.lens.attention_reading import Reading
 from core.lens.attention_survey import Survey, SurveyRequest
 from core.lens.attention_trace import HeadRequest, HeadVectors
 from core.ui.resources import engine
-
-T = TypeVar("T")
+from core.ui.shelf import Shelf
 
 # Three maps of the longest text a 12 × 12 model reads, or some two hundred of a sentence.
 _KEPT_BYTES: Final = 480 * 2**20
 
 
-def _size(value: Any) -> int:
-    if isinstance(value, Reading):
-        return _size(value.map)
-    if isinstance(value, AttentionMap):
-        return int(value.weights.nbytes) + 4096
-    inner = getattr(value, "values", None)
-    if isinstance(inner, np.ndarray):
-        return int(inner.nbytes) + 4096
-    if isinstance(value, HeadVectors):
-        return int(value.query.nbytes + value.key.nbytes) + (0 if value.bias is None else int(value.bias.nbytes))
-    if isinstance(value, np.ndarray):
-        return int(value.nbytes)
-    held = [getattr(value, field.name) for field in fields(value)] if is_dataclass(value) else []
-    return 16_384 + sum(int(item.nbytes) for item in held if isinstance(item, np.ndarray))
-
-
-class Shelf:
-    """A cache in bytes; whoever asks for what another is computing waits for it."""
-
-    def __init__(self, limit: int = _KEPT_BYTES) -> None:
-        self._kept: cachetools.LRUCache[Hashable, Any] = cachetools.LRUCache(limit, getsizeof=_size)
-        self._lock = threading.Lock()
-        self._busy: dict[Hashable, threading.Lock] = {}
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What was kept under ``key``, or what ``make`` gives. An error is not kept."""
-        with self._lock:
-            if key in self._kept:
-                return cast(T, self._kept[key])
-            own = self._busy.setdefault(key, threading.Lock())
-        with own:
-            with self._lock:
-                if key in self._kept:
-                    return cast(T, self._kept[key])
-            try:
-                made = make()
-                with self._lock:
-                    if _size(made) <= self._kept.maxsize:
-                        self._kept[key] = made
-                return made
-            finally:
-                with self._lock:
-                    self._busy.pop(key, None)
-
-
 @st.cache_resource(show_spinner=False)
 def _shelf() -> Shelf:
-    return Shelf()
+    return Shelf(_KEPT_BYTES)
 
 
 def reading(model: str, pair: TextPair) -> Reading:

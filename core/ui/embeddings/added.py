@@ -13,12 +13,12 @@ from core.lens.embeddings import InputEmbeddings, SumRequest
 from core.ui.embeddings import plots
 from core.ui.embeddings.code import sum_code
 from core.ui.embeddings.files import archive
-from core.ui.embeddings.models import hint_language
 from core.ui.embeddings.readings import reading
 from core.ui.embeddings.state import PICK, PIECE, SECOND, STATE, TEXT, TOKEN
 from core.ui.embeddings.words import part_name, position_sentence, power_text, segment_sentence
 from core.ui.glossary import glossary_marks
 from core.ui.messages import plain
+from core.ui.model_field import hint_language
 from core.ui.share import Download, share_row
 from core.ui.vector_sum import MOST_TOKENS, Patch, vector_sum
 

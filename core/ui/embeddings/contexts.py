@@ -16,12 +16,12 @@ from core.ui.downloads import csv_bytes
 from core.ui.embeddings import plots
 from core.ui.embeddings.code import contexts_code
 from core.ui.embeddings.files import archive
-from core.ui.embeddings.models import hint_language
 from core.ui.embeddings.readings import projection, reading
 from core.ui.embeddings.state import DIMENSIONS, LAYER, LINES, METHOD, POINTS, SEED, STATE, WORD, split_lines
 from core.ui.embeddings.words import layer_name
 from core.ui.glossary import glossary_marks
 from core.ui.messages import errors_shown, plain
+from core.ui.model_field import hint_language
 from core.ui.share import Download, share_row
 
 _MARKS: Final = ("contextual-vector", "embedding", "cosine-similarity", "hidden-state")

@@ -8,8 +8,8 @@ import streamlit as st
 from core.i18n import get_language
 from core.lens.projection import Method, Projection, Vectors, project
 from core.runtime.task import Task
-from core.ui.attention_page.readings import Shelf
 from core.ui.resources import engine
+from core.ui.shelf import Shelf
 
 _KEPT_BYTES = 160 * 2**20
 

@@ -12,12 +12,12 @@ from core.lens.embeddings_pooling import PoolingRequest, Retrieval
 from core.ui.downloads import csv_bytes
 from core.ui.embeddings import plots
 from core.ui.embeddings.code import pooling_code
-from core.ui.embeddings.models import hint_language
 from core.ui.embeddings.readings import reading
 from core.ui.embeddings.state import PAIRS, STATE, split_lines
 from core.ui.embeddings.words import pooling_name
 from core.ui.glossary import glossary_marks
 from core.ui.messages import plain
+from core.ui.model_field import hint_language
 from core.ui.share import Download, share_row
 
 _MARKS: Final = ("cls-pooling", "cosine-similarity", "contextual-vector", "special-tokens")

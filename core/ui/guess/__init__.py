@@ -18,9 +18,9 @@ from core.runtime.rooms import CODE_LENGTH, Rooms, tidy_code
 from core.ui import charts
 from core.ui.language import fragment
 from core.ui.messages import plain, show_error
+from core.ui.state import CARRIED
 
-GUESS: Final = "guess"
-ROOM: Final = "room"
+GUESS, ROOM = CARRIED
 _SWITCH: Final = "guess_switch"
 _CODE: Final = "guess_code"
 _GIVEN: Final = "_guess_given"

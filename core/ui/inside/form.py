@@ -2,19 +2,15 @@
 
 import streamlit as st
 
-from core.catalog import ModelEntry, entry
+from core.catalog import ModelEntry
 from core.course.inside import inside_example, inside_examples
 from core.i18n import get_language
 from core.i18n import gettext as _
-from core.runtime.loading import why_absent
-from core.settings import get_settings
-from core.ui.attention_page.models import best_for, hint_language, label_of
 from core.ui.frame import show_models_in_use
 from core.ui.inside.state import ADDED, AUTO, MODEL, SECOND, TEXT, apply_example, forget_cell, forget_text
-from core.ui.messages import plain
+from core.ui.model_field import choose_model, hint_language, language_of
 
 _CHOICE = "in_example_choice"
-_REPLACED = "in_replaced"
 
 
 def _example_chosen() -> None:
@@ -27,27 +23,6 @@ def _model_chosen() -> None:
     # Ids mean other pieces in another vocabulary.
     st.session_state[ADDED] = AUTO
     forget_cell()
-
-
-def _choose_model(models: list[ModelEntry]) -> ModelEntry | None:
-    keys = [item.key for item in models]
-    wanted = st.session_state[MODEL]
-    if wanted not in keys:
-        best = best_for(st.session_state[TEXT], models)
-        st.session_state[MODEL] = best.key if best is not None else ""
-        if wanted and best is not None:
-            st.session_state[_REPLACED] = (wanted, best.key)
-            _model_chosen()
-    replaced = st.session_state.get(_REPLACED)
-    chosen = st.selectbox(
-        _("Modelo"), keys, format_func=label_of, key=MODEL, persist_state="session", on_change=_model_chosen
-    )
-    if replaced is not None:
-        if chosen == replaced[1]:
-            st.info(plain(why_absent(entry(replaced[0]), get_settings())), icon=":material/cloud_off:")
-        else:
-            del st.session_state[_REPLACED]
-    return entry(chosen) if chosen else None
 
 
 def show_form(models: list[ModelEntry]) -> ModelEntry | None:
@@ -82,7 +57,7 @@ def show_form(models: list[ModelEntry]) -> ModelEntry | None:
         placeholder=_("Escribe o pega aquí una frase"),
     )
     with second:
-        model = _choose_model(models)
+        model = choose_model(models, MODEL, language_of(st.session_state[TEXT]), _model_chosen)
     if model is not None and model.architecture == "encoder":
         second.text_input(
             _("Segundo texto (opcional)"),

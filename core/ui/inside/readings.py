@@ -7,8 +7,8 @@ import streamlit as st
 from core.lens.forward import Index, Origin
 from core.lens.forward_reading import ForwardRequest, Outline, StepValues
 from core.lens.parameters import ParameterCount
-from core.ui.attention_page.readings import Shelf
 from core.ui.resources import engine
+from core.ui.shelf import Shelf
 
 _KEPT_BYTES = 64 * 2**20
 

@@ -9,12 +9,12 @@ from core.course.tasks import contrast_pairs, task_examples
 from core.errors import TallerError
 from core.i18n import get_language
 from core.i18n import gettext as _
-from core.tasks.language import likely_language
 from core.ui.frame import show_models_in_use
 from core.ui.glossary import glossary_marks
 from core.ui.guess import guess_first, guess_switch, guessing
 from core.ui.messages import errors_shown, plain
 from core.ui.model_facts import licence_text
+from core.ui.model_field import hint_language
 from core.ui.navigation import N_
 from core.ui.share import share_row
 from core.ui.state import PageState, Param, one_of, pack_text, unpack_text
@@ -267,7 +267,8 @@ class TaskPage:
             on_click=lambda: st.session_state.update({pressed: True}),
             width="stretch",
         )
-        self._hint_language(first)
+        if any(field.name == "text" for field in self.view.fields):
+            hint_language(str(self.form["text"]), first)
         if self.view.custom is not None:
             self.view.custom(self.form, request, both, self.prefix, self.state)
             return
@@ -291,18 +292,6 @@ class TaskPage:
         except TallerError:
             return True  # said in the answer's place
         return guess_first(self.view.guess(request, outcome.result, item))
-
-    def _hint_language(self, item: ModelEntry) -> None:
-        text = self.form["text"] if any(field.name == "text" for field in self.view.fields) else ""
-        seen = likely_language(str(text))
-        if seen is not None and seen not in item.languages:
-            name = {"es": _("español"), "en": _("inglés")}[seen]
-            st.info(
-                _(
-                    "El texto parece estar en {language}, y este modelo no lo aprendió: mira qué hace de todos modos."
-                ).format(language=name),
-                icon=":material/translate:",
-            )
 
     def _answer(self, request: Any, item: ModelEntry, key: str, *, beside: bool) -> None:
         with errors_shown():
