@@ -1,33 +1,19 @@
 """The Atención page in a real browser: every part, axe, and the drawing's choices in the page's link."""
 
 import re
-from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import settle
+from tests.browser.looks import OpenPage, sideways, violations, warm_up
 
 pytestmark = pytest.mark.browser
-
-OpenPage = Callable[..., Page]
-# Streamlit's own menu breaks a rule by itself.
-OPTIONS = {"exclude": [["[data-testid=stSidebarNavItems]"]]}
 
 
 def address(base: str, **query: str) -> str:
     return f"{base}/attention?{urlencode(query)}"
-
-
-def violations(page: Page) -> list[tuple[str, str, str]]:
-    expect(page.locator("[aria-checked=true], [data-selected=true]").first).to_have_css("font-weight", "700")
-    results = Axe().run(page, context=OPTIONS)
-    return [
-        (v["id"], v["nodes"][0]["html"][:300], v["nodes"][0].get("failureSummary", "")[:300])
-        for v in results.response["violations"]
-    ]
 
 
 READY = {
@@ -42,11 +28,7 @@ READY = {
 @pytest.fixture(scope="module")
 def warm_url(app_url: str, chromium: Browser) -> str:
     """The app, once it has imported torch and read a text: on a busy machine that takes longer than a page may."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="es-ES")
-    page = context.new_page()
-    page.goto(address(app_url, lang="es"))
-    expect(page.get_by_text(READY["look"]["es"]).first).to_be_visible(timeout=120_000)
-    context.close()
+    warm_up(chromium, address(app_url, lang="es"), READY["look"]["es"])
     return app_url
 
 
@@ -59,10 +41,7 @@ def test_every_part_fits_and_passes_axe(
     expect(page.get_by_text(READY[part][lang]).first).to_be_visible(timeout=60_000)
     settle(page)
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
-    overflow = page.evaluate(
-        "() => document.querySelector('[data-testid=stMain]').scrollWidth - document.documentElement.clientWidth"
-    )
-    assert overflow <= 0
+    assert sideways(page) <= 0
     assert violations(page) == []
 
 

@@ -1,20 +1,16 @@
 """The course's pages in a real browser: both languages and widths, with the mouse, the keyboard and axe."""
 
 import re
-from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import settle
+from tests.browser.looks import OpenPage, violations
 
 pytestmark = pytest.mark.browser
 
-OpenPage = Callable[..., Page]
-# Streamlit's own menu breaks two rules by itself.
-OPTIONS = {"exclude": [["[data-testid=stSidebarNavItems]"]]}
 PATHS = [
     "/timeline",
     "/timeline?event=gpt3-2020",
@@ -27,16 +23,6 @@ PATHS = [
 ]
 
 
-def violations(page: Page) -> list[tuple[str, str, str]]:
-    """What axe finds, once the app's own style is in force."""
-    expect(page.locator("[data-variant][data-selected=true]").first).to_have_css("font-weight", "700")
-    results = Axe().run(page, context=OPTIONS)
-    return [
-        (v["id"], v["nodes"][0]["html"][:300], v["nodes"][0].get("failureSummary", "")[:300])
-        for v in results.response["violations"]
-    ]
-
-
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("lang", "scheme", "width"), [("es", "light", 1280), ("en", "dark", 390)])
 def test_a_page_passes_axe_and_never_scrolls_sideways(
@@ -46,7 +32,7 @@ def test_a_page_passes_axe_and_never_scrolls_sideways(
         f"{app_url}{path}{'&' if '?' in path else '?'}lang={lang}", width=width, scheme=scheme, touch=width < 600
     )
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
-    assert violations(page) == []
+    assert violations(page, chosen="[data-variant][data-selected=true]") == []
     main = page.locator("[data-testid=stMain]")
     assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
 

@@ -1,21 +1,17 @@
 """The Embeddings page in a real browser: every part, axe, the drawing of the sum, and the block for the classroom."""
 
 import re
-from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from core.ui.embeddings.state import PARTS
 from tests.browser.conftest import settle
+from tests.browser.looks import OpenPage, sideways, violations, warm_up
 
 pytestmark = pytest.mark.browser
 
-OpenPage = Callable[..., Page]
-# Streamlit's own menu breaks a rule by itself.
-OPTIONS = {"exclude": [["[data-testid=stSidebarNavItems]"]]}
 READY = {
     "sum": {"es": "difieren como mucho en", "en": "really got differ by"},
     "positions": {"es": "La tabla de posiciones de", "en": "The position table of"},
@@ -31,25 +27,10 @@ def address(base: str, **query: str) -> str:
     return f"{base}/embeddings?{urlencode(query)}"
 
 
-def violations(page: Page) -> list[tuple[str, str, str]]:
-    expect(page.locator("[aria-checked=true], [data-selected=true]").first).to_have_css("font-weight", "700")
-    # With another font in their place, formulas are wider than the page.
-    page.evaluate("() => document.fonts.ready.then(() => true)")
-    results = Axe().run(page, context=OPTIONS)
-    return [
-        (v["id"], v["nodes"][0]["html"][:300], v["nodes"][0].get("failureSummary", "")[:300])
-        for v in results.response["violations"]
-    ]
-
-
 @pytest.fixture(scope="module")
 def warm_url(app_url: str, chromium: Browser) -> str:
     """The app, once it has imported torch and read a text: on a busy machine that takes longer than a page may."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="es-ES")
-    page = context.new_page()
-    page.goto(address(app_url, lang="es"))
-    expect(page.get_by_text(READY["sum"]["es"]).first).to_be_visible(timeout=120_000)
-    context.close()
+    warm_up(chromium, address(app_url, lang="es"), READY["sum"]["es"])
     return app_url
 
 
@@ -62,10 +43,7 @@ def test_every_part_fits_and_passes_axe(
     expect(page.get_by_text(READY[part][lang]).first).to_be_visible(timeout=60_000)
     settle(page)
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
-    overflow = page.evaluate(
-        "() => document.querySelector('[data-testid=stMain]').scrollWidth - document.documentElement.clientWidth"
-    )
-    assert overflow <= 0
+    assert sideways(page) <= 0
     assert violations(page) == []
 
 

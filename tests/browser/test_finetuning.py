@@ -2,22 +2,18 @@
 
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import serve_app, settle
+from tests.browser.looks import MENU, UPLOAD, OpenPage, axe, sideways
 from tests.training import tiny
 
 pytestmark = pytest.mark.browser
-
-OpenPage = Callable[..., Page]
-# Streamlit's own menu and upload area break a rule each by themselves.
-OPTIONS = {"exclude": [["[data-testid=stSidebarNavItems]"], ["[data-testid=stFileUploaderDropzone]"]]}
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +34,7 @@ def address(site: str, **query: str) -> str:
 def violations(page: Page) -> list[tuple[str, str, str]]:
     """What axe finds."""
     settle(page)
-    results = Axe().run(page, context=OPTIONS)
-    return [
-        (v["id"], v["nodes"][0]["html"][:300], v["nodes"][0].get("failureSummary", "")[:300])
-        for v in results.response["violations"]
-    ]
-
-
-def fits(page: Page) -> bool:
-    overflow: int = page.evaluate(
-        "() => document.querySelector('[data-testid=stMain]').scrollWidth - document.documentElement.clientWidth"
-    )
-    return overflow <= 0
+    return axe(page, MENU, UPLOAD)
 
 
 @pytest.mark.parametrize(("lang", "scheme", "width"), [("es", "light", 1280), ("en", "dark", 390)])
@@ -59,7 +44,7 @@ def test_the_form_passes_axe(app: str, open_page: OpenPage, lang: str, scheme: s
     expect(page.get_by_role("button", name=go, exact=True)).to_be_visible(timeout=60_000)
     page.get_by_text({"es": "Ajustar los números", "en": "Adjust the numbers"}[lang]).click()
     expect(page.get_by_label({"es": "Épocas", "en": "Epochs"}[lang], exact=True)).to_be_visible()
-    assert fits(page)
+    assert sideways(page) <= 0
     assert violations(page) == []
 
 
@@ -76,7 +61,7 @@ def test_a_run_from_the_button_to_the_zip(app: str, open_page: OpenPage, tmp_pat
     page.get_by_role("button", name="Preguntar al modelo").click()
     settle(page)
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
-    assert fits(page)
+    assert sideways(page) <= 0
     assert violations(page) == []
     page.get_by_role("button", name="Descargar", exact=True).click()
     with page.expect_download(timeout=60_000) as waiting:
@@ -97,7 +82,7 @@ def test_a_run_from_the_button_to_the_zip(app: str, open_page: OpenPage, tmp_pat
 def test_another_browser_sees_none_of_it(app: str, open_page: OpenPage) -> None:
     page = open_page(address(app, lang="en", view="runs"), width=390, scheme="dark")
     expect(page.get_by_text("You have not trained anything in this browser yet")).to_be_visible(timeout=30_000)
-    assert fits(page)
+    assert sideways(page) <= 0
     assert violations(page) == []
 
 

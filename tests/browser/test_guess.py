@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import settle
-from tests.browser.test_attention_page import OpenPage, violations
+from tests.browser.looks import OpenPage, violations
 
 pytestmark = pytest.mark.browser
 

@@ -1,7 +1,7 @@
 """Sistema in a real browser: live without reruns, asleep in a hidden tab, and a download from button to badge."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,11 @@ from playwright.sync_api import Page, expect
 
 from core.ui.system.form import VIEWS
 from tests.browser.conftest import serve_app, settle
+from tests.browser.looks import OpenPage, sideways
 from tests.hub_server import Hub, serve
 
 pytestmark = pytest.mark.browser
 
-OpenPage = Callable[..., Page]
 _HIDE = """(state) => {
   Object.defineProperty(document, 'visibilityState', { value: state, configurable: true })
   document.dispatchEvent(new Event('visibilitychange'))
@@ -56,10 +56,7 @@ def test_a_hidden_tab_asks_for_nothing(app_url: str, open_page: OpenPage) -> Non
 def test_every_view_fits_a_telephone(app_url: str, open_page: OpenPage, view: str, lang: str, scheme: str) -> None:
     page = open_page(f"{app_url}/system?view={view}&lang={lang}", width=390, scheme=scheme, touch=True)
     expect(page.get_by_role("heading", level=1)).to_have_text({"es": "Sistema", "en": "System"}[lang])
-    overflow = page.evaluate(
-        "() => document.querySelector('[data-testid=stMain]').scrollWidth - document.documentElement.clientWidth"
-    )
-    assert overflow <= 0
+    assert sideways(page) <= 0
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
 
 

@@ -1,35 +1,20 @@
 """Tareas in a real browser: every task in both languages and widths, with the mouse, the keyboard and axe."""
 
 import re
-from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from core.ui.tasks.registry import CARDS
 from tests.browser.conftest import settle
+from tests.browser.looks import UPLOAD, OpenPage, sideways, violations
 
 pytestmark = pytest.mark.browser
-
-OpenPage = Callable[..., Page]
-# Streamlit's own menu and upload area break a rule each by themselves.
-OPTIONS = {"exclude": [["[data-testid=stSidebarNavItems]"], ["[data-testid=stFileUploaderDropzone]"]]}
 
 
 def address(base: str, **query: str) -> str:
     return f"{base}/tasks?{urlencode(query)}"
-
-
-def violations(page: Page) -> list[tuple[str, str, str]]:
-    """What axe finds, once the app's own style is in force."""
-    expect(page.locator("[data-variant=pills][data-selected=true]").first).to_have_css("font-weight", "700")
-    results = Axe().run(page, context=OPTIONS)
-    return [
-        (v["id"], v["nodes"][0]["html"][:300], v["nodes"][0].get("failureSummary", "")[:300])
-        for v in results.response["violations"]
-    ]
 
 
 def answered(page: Page) -> None:
@@ -46,11 +31,8 @@ def test_a_task_answers_and_passes_axe(
     page = open_page(address(app_url, task=slug, tl="en", lang=lang), width=width, scheme=scheme)
     answered(page)
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
-    overflow = page.evaluate(
-        "() => document.querySelector('[data-testid=stMain]').scrollWidth - document.documentElement.clientWidth"
-    )
-    assert overflow <= 0
-    assert violations(page) == []
+    assert sideways(page) <= 0
+    assert violations(page, UPLOAD, chosen="[data-variant=pills][data-selected=true]") == []
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.slug)
@@ -60,7 +42,7 @@ def test_every_task_opens_from_its_link_in_spanish(app_url: str, open_page: Open
     expect(page.get_by_role("heading", level=2, name=card.title)).to_be_visible()  # type: ignore[attr-defined]
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
     settle(page)
-    assert violations(page) == []
+    assert violations(page, UPLOAD, chosen="[data-variant=pills][data-selected=true]") == []
 
 
 def test_typing_and_changing_the_task_by_hand(app_url: str, open_page: OpenPage) -> None:
@@ -103,4 +85,4 @@ def test_the_other_modes_pass_axe(app_url: str, open_page: OpenPage, mode: str, 
         page.get_by_role("button", name=re.compile("Answer 5 rows")).click()
         expect(page.get_by_role("heading", level=3, name="Results")).to_be_visible(timeout=60_000)
     settle(page)
-    assert violations(page) == []
+    assert violations(page, UPLOAD, chosen="[data-variant=pills][data-selected=true]") == []

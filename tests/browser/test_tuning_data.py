@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import serve_app, settle
+from tests.browser.looks import UPLOAD, axe
 
 pytestmark = pytest.mark.browser
 
@@ -34,11 +34,9 @@ def unfold(page: Page, lang: str) -> None:
     settle(page)
 
 
-def violations(page: Page) -> list[tuple[str, str]]:
-    """What axe finds; the code below the section is the demo's, the upload area Streamlit's own."""
-    context = {"exclude": [["[data-testid=stCode]"], ["[data-testid=stFileUploaderDropzone]"]]}
-    found = Axe().run(page, context=context).response["violations"]
-    return [(violation["id"], violation["nodes"][0]["html"][:300]) for violation in found]
+def violations(page: Page) -> list[tuple[str, str, str]]:
+    """What axe finds; the code below the section is the demo's."""
+    return axe(page, "[data-testid=stCode]", UPLOAD)
 
 
 @pytest.mark.parametrize("task", ["classification", "entities", "questions"])
