@@ -78,7 +78,10 @@ class WeightsSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model of the catalogue; the fields are described at the top of ``models.toml``."""
+    """One model of the catalogue; the fields are described at the top of ``models.toml``.
+
+    Outside that file ``embedded`` may also be ``"folder:PATH"``, for a model that a visitor has tuned.
+    """
 
     key: str
     id: str

@@ -116,6 +116,11 @@ def spans(tags: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
     return tuple(found)
 
 
+def span_tags(kind: str, length: int) -> list[str]:
+    """The IOB2 tags of an entity of so many words: the way back from ``spans``."""
+    return [f"B-{kind}", *[f"I-{kind}"] * (length - 1)]
+
+
 def tag_list(kinds: Iterable[str]) -> tuple[str, ...]:
     """``O`` and the two tags of each kind, as a set's ``labels`` holds them."""
     return (OUTSIDE, *chain.from_iterable((f"B-{kind}", f"I-{kind}") for kind in kinds))

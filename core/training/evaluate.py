@@ -20,6 +20,8 @@ from core.training.recipes.corpora import WORD, Corpus
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from core.runtime.bundle import ModelBundle
+
 MODELS: Final = Path(__file__).resolve().parents[1] / "models"
 
 # Vocabularies to compare with: column heading → folder under --hub.
@@ -176,6 +178,16 @@ def _table(rows: Sequence[Mapping[str, object]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
+def _bundle(model: str) -> "ModelBundle":
+    """A shipped model on the CPU, whatever this machine has: there the figures are the card's."""
+    from core.catalog import entry
+    from core.runtime.device import CPU
+    from core.runtime.loading import load_bundle
+    from core.settings import Settings
+
+    return load_bundle(entry(model), Settings(device="cpu"), CPU)
+
+
 def head_scores(model: str, data: Path | None) -> list[dict[str, object]]:
     """Every score of a head's card: the test sets, where ``data`` is given, then the hand-written sample.
 
@@ -183,15 +195,11 @@ def head_scores(model: str, data: Path | None) -> list[dict[str, object]]:
         model: its key, such as ``"sentiment-en"``.
         data: the folder with the text sets; ``None`` for the sample alone.
     """
-    from core.catalog import entry
-    from core.runtime.device import CPU
-    from core.runtime.loading import load_bundle
-    from core.settings import Settings
     from core.training import samples
     from core.training.recipes import entities, questions, sentiment
 
     task, _dash, language = model.rpartition("-")
-    bundle = load_bundle(entry(model), Settings(device="cpu"), CPU)
+    bundle = _bundle(model)
     net, tokenizer = bundle.model, bundle.tokenizer
     rows: list[dict[str, object]] = []
     if task == "sentiment":
@@ -240,21 +248,18 @@ def encoder_scores(model: str, data: Path | None) -> list[dict[str, object]]:
         model: the key of an encoder that ships with both of BERT's heads.
         data: the folder with the text sets; their tokens are kept under ``.build/`` for the next time.
     """
-    from tokenizers import Tokenizer
-
     from core.catalog import entry
-    from core.runtime.device import CPU
-    from core.runtime.loading import load_bundle
-    from core.settings import Settings
     from core.training import samples
-    from core.training.recipes import mini_beto
+    from core.training.recipes import english_heads, mini_beto
 
-    bundle = load_bundle(entry(model), Settings(device="cpu"), CPU)
+    bundle = _bundle(model)
     rows: list[dict[str, object]] = []
     if data is not None:
-        special = mini_beto.Special.of(Tokenizer.from_file(str(mini_beto.VOCABULARY / "tokenizer.json")))
-        texts = mini_beto.load_texts(data, "test", MODELS.parents[1] / ".build/text")
-        held = mini_beto.Batches(texts, special, mini_beto.ASKED)
+        language, kept = entry(model).languages[0], MODELS.parents[1] / ".build/text"
+        if language == "en":
+            held = english_heads.held_batches(data, kept / model)
+        else:
+            held = mini_beto.held_batches(data, kept)
         found = mini_beto.evaluate(bundle.model, held, mini_beto.TEST_BATCHES, "cpu")
         rows += [
             {"Test set": "masked pieces", "top1": found.top1, "top5": found.top5, "n": found.pieces},
@@ -271,19 +276,84 @@ def encoder_scores(model: str, data: Path | None) -> list[dict[str, object]]:
     ]
 
 
+def vector_scores(model: str, data: Path | None) -> list[dict[str, object]]:
+    """How often the translation is the nearest of a thousand sentences; how often sense beats shared words.
+
+    Args:
+        model: the key of an encoder whose mean-pooled vectors lie where the English translation's do: MiniLM's,
+            or its own if it reads both languages.
+        data: the folder with the text sets; ``None`` for the sample alone.
+    """
+    import numpy as np
+
+    from core.catalog import entry
+    from core.training import samples
+    from core.training.recipes import sentence_vectors
+
+    bundle = _bundle(model)
+    bilingual = "en" in entry(model).languages
+    rows: list[dict[str, object]] = []
+    for name, pairs in (sentence_vectors.tests(data) if data is not None else {}).items():
+        found = sentence_vectors.score(bundle.model, bundle.tokenizer, pairs, "cpu", bilingual=bilingual)
+        rows.append({"Test set": name, "top1": found["en→es"], "es→en": found["es→en"], "n": found["pairs"]})
+    triples = samples.triples(entry(model).languages[0])
+    texts = [text for three in triples for text in three]
+    flat = sentence_vectors.vectors(bundle.model, bundle.tokenizer, texts, "cpu")
+    own, near, far = (flat.astype(np.float32).reshape(len(triples), 3, -1)[:, place] for place in range(3))
+    right = float(((own * near).sum(-1) > (own * far).sum(-1)).mean())
+    rows.append({"Test set": "hand-written", "accuracy": round(right, 4), "n": len(triples)})
+    return rows
+
+
+def writer_scores(model: str, data: Path | None) -> list[dict[str, object]]:
+    """Bits per character of unseen text, where ``data`` is given, then of the hand-written page.
+
+    Args:
+        model: the key of a GPT that ships.
+        data: the folder with the text sets; their tokens are kept under ``.build/`` for the next time.
+    """
+    import numpy as np
+
+    from core.catalog import entry
+    from core.training import samples
+    from core.training.recipes import mini_gpt
+
+    bundle = _bundle(model)
+    backend = bundle.tokenizer.backend_tokenizer
+    language = entry(model).languages[0]
+    texts: dict[str, Any] = {}
+    if data is not None:
+        texts |= mini_gpt.load_ids(data, "test", backend, MODELS.parents[1] / ".build/text" / model, language)
+    # The page begins as a document does: after the end mark of another.
+    page = [backend.token_to_id(mini_gpt.END), *backend.encode(samples.prose(language)).ids]
+    rows: list[dict[str, object]] = []
+    for name, ids in {**texts, "hand-written": np.array(page, dtype=np.uint16)}.items():
+        bits, characters = mini_gpt.bits_per_character(bundle.model, ids, backend, "cpu")
+        rows.append({"Test set": name, "bits_per_character": round(bits, 4), "n": characters})
+    return rows
+
+
 def shipped_scores(model: str, data: Path | None) -> list[dict[str, object]]:
     """Every score of a shipped model's card: the test sets, where ``data`` is given, then the hand-written sample."""
-    return encoder_scores(model, data) if model in ENCODERS else head_scores(model, data)
+    return _MEASURES.get(model, head_scores)(model, data)
 
 
 def _scores(model: str) -> Callable[[Path, Path | None], str]:
     return lambda data, hub: "\n\n".join(_table([row]) for row in shipped_scores(model, data))
 
 
-ENCODERS: Final = ("mini-beto",)
+# What is measured of the models that are no head for one task.
+_MEASURES: Final = {
+    "mini-beto": encoder_scores,
+    "mini-bert": encoder_scores,
+    "sentences-es": vector_scores,
+    "mini-e5": vector_scores,
+    "mini-gpt": writer_scores,
+    "mini-gpt-en": writer_scores,
+}
 # Of the models that have figures to print again, those that ship.
-_HEADS: Final = ("sentiment-es", "sentiment-en", "entities-en")
-SCORED: Final = tuple(name for name in (*ENCODERS, *_HEADS) if (MODELS / name).is_dir())
+_HEADS: Final = ("sentiment-es", "sentiment-en", "entities-es", "entities-en", "questions-es", "questions-en")
+SCORED: Final = tuple(name for name in (*_MEASURES, *_HEADS) if (MODELS / name).is_dir())
 EVALUATIONS: Final[dict[str, Callable[[Path, Path | None], str]]] = {
     "wordpiece-es": evaluate_wordpiece,
     **{model: _scores(model) for model in SCORED},

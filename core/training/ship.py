@@ -17,7 +17,7 @@ from core.catalog import MODELS_FOLDER
 from core.training.evaluate import SCORED, shipped_scores
 
 # What a row of figures is judged by: the first of these that it has.
-_METRICS: Final = ("top1", "accuracy", "f1")
+_METRICS: Final = ("top1", "accuracy", "f1", "bits_per_character")
 
 
 def judged(row: Mapping[str, Any]) -> dict[str, Any]:

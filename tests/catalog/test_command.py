@@ -54,7 +54,7 @@ def run(server: Hub, *arguments: str) -> int:
 def test_the_list_filters(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--task", "ner", "--language", "es"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["clave", "beto-ner"]
+    assert [line.split()[0] for line in lines] == ["clave", "entities-es", "beto-ner"]
     assert main(["list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(entries()) + 1
 

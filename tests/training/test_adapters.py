@@ -57,6 +57,19 @@ def test_the_files_are_small_and_are_pefts_own(trained: Any, tmp_path: Path) -> 
     assert torch.allclose(answer(loaded, text), answer(trained, text), atol=2e-2)
 
 
+def test_lower_layers_may_stay_as_they_are_and_then_take_no_backward_pass(tmp_path: Path) -> None:
+    model = adapters.build("minilm", "SequenceClassification", ("no", "yes"), rank=4, dropout=False, first=4)
+    learnt = {
+        int(n.split(".layer.")[1].split(".")[0]) for n, w in model.named_parameters() if w.requires_grad and "lora" in n
+    }
+    assert learnt == {4, 5}
+    assert not any(module.p for module in model.modules() if isinstance(module, torch.nn.Dropout))
+    adapters.export(model, "minilm", tmp_path)
+    merged = with_adapter(adapters.base_folder("minilm"), tmp_path, "SequenceClassification").eval()
+    text = "Neither good nor bad."
+    assert torch.allclose(answer(merged, text), answer(model.eval(), text), atol=2e-2)
+
+
 def test_an_adapter_without_its_head_is_refused(trained: Any, tmp_path: Path) -> None:
     adapters.export(trained, "minilm", tmp_path)
     file = tmp_path / "adapter_model.safetensors"

@@ -128,11 +128,24 @@ def test_entities_are_learnt(tokenizer: Any, tmp_path: Path) -> None:
 # --- questions --------------------------------------------------------------------------------------------
 
 
-def test_answers_are_compared_as_squad_does() -> None:
-    assert questions.words_of("The «Super Bowl», 50!") == ["super", "bowl", "50"]
-    assert questions.overlap("the Denver Broncos", "Denver Broncos") == 1.0
-    assert questions.overlap("Denver", "Denver Broncos") == pytest.approx(2 / 3)
-    assert questions.overlap("nothing", "Denver") == 0.0
+def test_no_english_original_of_a_spanish_test_is_learnt_from(shared_dir: Path) -> None:
+    data = shared_dir / "data"
+    asked = questions.training(data, "es")
+    held = {q.group for test in questions.tests(data, "es").values() for q in test}
+    english = {q.group for q in questions.squad_english(data)}
+    originals = questions._originals(data)
+    assert held <= set(originals) and {originals[title] for title in held} <= english
+    learnt = {q.group for q in asked}
+    assert learnt & english and not learnt & {originals[title] for title in held}
+
+
+def test_a_tokenizer_that_knows_no_segments_says_nothing_of_them() -> None:
+    tokenizer = adapters.load_tokenizer("mini-e5")
+    question = Question("¿Dónde vive Ana?", "Ana vive en Lima con su perro.", ((12, "Lima"),))
+    (row,) = questions.rows([question], tokenizer)
+    assert set(row["segments"]) == {0} and len(row["segments"]) == len(row["ids"])
+    begin, end = row["offsets"][row["first"]][0], row["offsets"][row["last"]][1]
+    assert question.context[begin:end].strip() == "Lima"
 
 
 def test_windows_of_long_texts_hold_the_answer(tokenizer: Any) -> None:
@@ -145,17 +158,33 @@ def test_windows_of_long_texts_hold_the_answer(tokenizer: Any) -> None:
     assert len(questions.rows([question], tokenizer, every=True)) > 3
 
 
+def test_a_question_without_an_answer_stands_beside_another_paragraph_of_its_article() -> None:
+    made = [
+        Question("Who?", "Ana sang.", ((0, "Ana"),), "music"),
+        Question("When?", "In May Ana slept.", ((3, "May"),), "music"),
+        Question("Where?", "Alone here.", ((6, "here"),), "single"),
+    ]
+    found = questions.mismatched(made, 1.0)
+    # "Ana" stands in both paragraphs, and the second article has but one.
+    assert {(q.question, q.context) for q in found} <= {("When?", "Ana sang.")}
+    assert any(questions.mismatched(made, 1.0, seed=seed) for seed in range(8))
+    assert all(q.answers == () for q in found) and questions.mismatched(made, 0.0) == []
+
+
 def test_answers_are_learnt_and_found_in_any_window(tokenizer: Any, tmp_path: Path) -> None:
     made = []
     for name in ("Ana", "Bob", "Eva", "Tom"):
         for place in ("Lima", "Oslo", "Rome", "Cork"):
             context = f"The weather is fine today. {name} lives in {place} with a cat. Trains are late."
             made.append(Question(f"Where does {name} live?", context, ((context.index(place), place),)))
-    batches = adapters.Shuffled(questions.rows(made, tokenizer), 8, questions.collate)
+    elsewhere = [Question(q.question, "It rains in the hills. The shops are shut.", ()) for q in made]
+    batches = adapters.Shuffled(questions.rows([*made, *elsewhere], tokenizer), 8, questions.collate)
     model = fit("QuestionAnswering", (), batches, questions.losses, tmp_path, 60)
-    assert questions.score(model, tokenizer, made, "cpu")["exact"] > 0.8
+    found = questions.score(model, tokenizer, made, "cpu")
+    assert found["exact"] > 0.8 and found["answered"] > 0.8
+    assert all(guess.refused for guess in questions.answer(model, tokenizer, elsewhere, "cpu"))
     far = Question("Where does Ana live?", "Nothing happens. " * 150 + "Ana lives in Lima with a cat.", ((0, "x"),))
-    assert questions.answer(model, tokenizer, [far], "cpu")[0] == "Lima"
+    assert questions.answer(model, tokenizer, [far], "cpu")[0].text == "Lima"
 
 
 # --- sentiment --------------------------------------------------------------------------------------------

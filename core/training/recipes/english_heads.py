@@ -127,10 +127,25 @@ def losses(model: Any, batch: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.
     return mini_beto.named_losses(model.get_base_model(), batch)
 
 
+def load_tokenizer() -> "Tokenizer":
+    """MiniLM's, without cutting or padding."""
+    from tokenizers import Tokenizer
+
+    tokenizer: Tokenizer = Tokenizer.from_file(str(adapters.base_folder(BASE) / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def held_batches(data: Path, cache: Path, split: Split = "test") -> Batches:
+    """What the model is asked about text that it never learned from, as mini-BETO is."""
+    tokenizer = load_tokenizer()
+    return _Mixed(load_texts(data, split, tokenizer, cache), Special.of(tokenizer), mini_beto.ASKED)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     import torch
-    from tokenizers import Tokenizer
 
     parser = argparse.ArgumentParser(prog="python -m core.training.recipes.english_heads")
     parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
@@ -142,15 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data, out, device = chosen.pop("data"), chosen.pop("out"), chosen.pop("device")
     options = Options(**chosen)
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer = Tokenizer.from_file(str(adapters.base_folder(BASE) / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    tokenizer = load_tokenizer()
     special = Special.of(tokenizer)
     texts = {split: load_texts(data, split, tokenizer, out / "text") for split in ("train", "dev", "test")}
     log(out, {split: {source: len(t.ids) for source, t in found.items()} for split, found in texts.items()})
     own = mini_beto.Options(steps=options.steps, batch=options.batch, length=options.length, seed=options.seed)
-    held = mini_beto.Options(steps=64, batch=64, length=options.length, seed=7)
-    checks = {split: _Mixed(texts[split], special, held) for split in ("dev", "test")}
+    checks = {split: _Mixed(texts[split], special, mini_beto.ASKED) for split in ("dev", "test")}
     model = build_model(options.rank, options.seed)
 
     def check(trained: "torch.nn.Module") -> dict[str, Any]:
@@ -163,7 +175,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train(model, batches, losses, schedule, out, device=device, options=kept, check=check)
     adapters.export(model, BASE, out / "model")
     for split, batch in checks.items():
-        log(out, {"split": split, **asdict(mini_beto.evaluate(model.get_base_model(), batch, 64, device))})
+        log(
+            out,
+            {
+                "split": split,
+                **asdict(mini_beto.evaluate(model.get_base_model(), batch, mini_beto.TEST_BATCHES, device)),
+            },
+        )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python -m core.training.recipes.entities --language en --data DIR --out DIR [--epochs N]
 
 English (on all-MiniLM-L6-v2): WikiANN, the Broad Twitter Corpus, WNUT 2017 and two thirds of Wikigold.
-Spanish (on mini-BETO): WikiANN and templates over its names. WikiNEuRal, which is non-commercial, measures only.
+Spanish (on mini-BETO): WikiANN, and sentences with its names (``names``). WikiNEuRal, which is non-commercial,
+measures only.
 """
 
 import argparse
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from core.training.recipes import adapters
+from core.training.data import spans
+from core.training.recipes import adapters, names
 from core.training.recipes.corpora import HeldOutIndex
-from core.training.recipes.labelled import Tagged, btc, conllu_entities, wikigold, wnut
+from core.training.recipes.labelled import Tagged, btc, conllu_entities, parallel, wikigold, wnut
 from core.training.recipes.loop import Schedule, autocast, log, padded, tensors, train
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ LABELS: Final = ("O", *(f"{mark}-{kind}" for kind in KINDS for mark in "BI"))
 BASES: Final = {"en": "minilm", "es": "mini-beto"}
 LONGEST: Final = 96
 IGNORED: Final = -100
+# Of the Spanish sentences with names: filled templates, and everyday ones.
+MADE: Final = 10_000
+EVERYDAY: Final = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,10 @@ def training(data: Path, language: str) -> list[Tagged]:
     """All that may be trained on, without what is measured on."""
     held = list(chain.from_iterable(tests(data, language).values()))
     if language == "es":
-        return joined(without_repeats(conllu_entities(data, "wikiann-es/train.conllu"), held))
+        wiki = without_repeats(conllu_entities(data, "wikiann-es/train.conllu"), held)
+        known = names.gazetteer(wiki)
+        everyday = names.in_sentences((es for _en, es in parallel(data, "tatoeba/train.tsv.xz")), known)
+        return [*joined(wiki), *names.from_templates(known, MADE), *without_repeats(everyday[:EVERYDAY], held)]
     gold = [sentence for sentence in wikigold(data) if not _third(sentence)]
     found = chain(btc(data), wnut(data, "train"), wnut(data, "dev"), gold * 3)
     wiki = joined(without_repeats(conllu_entities(data, "wikiann-en/train.conllu"), held))
@@ -145,14 +153,7 @@ def losses(model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"]) -> dic
 
 def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
     """The entities of IOB2 tags, as (kind, first word, one after the last)."""
-    found, start, kind = set(), 0, ""
-    for index, tag in enumerate([*tags, "O"]):
-        if kind and tag != f"I-{kind}":
-            found.add((kind, start, index))
-            kind = ""
-        if tag.startswith("B-") or (tag.startswith("I-") and not kind):
-            start, kind = index, tag[2:]
-    return found
+    return set(spans(tags))
 
 
 def predict(model: Any, tokenizer: Any, sentences: Sequence[Tagged], device: str) -> list[list[str]]:

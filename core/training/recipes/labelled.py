@@ -254,9 +254,19 @@ def squad(file: Path | str) -> Iterator[Question]:
             yield Question(str(row["question"]), context, right, str(row.get("title", "")))
 
 
+def titles(lines: str) -> dict[str, str]:
+    """The number of each question in lines of SQuAD-like JSON, and the title of its article."""
+    return {str(row["id"]): str(row["title"]) for row in map(json.loads, lines.splitlines())}
+
+
+def english_lines(data: Path) -> str:
+    """SQuAD 1.1's development questions but for XQuAD's paragraphs (Rajpurkar et al. 2016), as JSON lines."""
+    return _text(data, "qa", "squad-dev-minus-xquad/data.jsonl")
+
+
 def squad_english(data: Path) -> list[Question]:
-    """SQuAD 1.1's development questions but for XQuAD's paragraphs (Rajpurkar et al. 2016)."""
-    return list(squad(_text(data, "qa", "squad-dev-minus-xquad/data.jsonl")))
+    """The questions of ``english_lines``."""
+    return list(squad(english_lines(data)))
 
 
 _PTB: Final = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "``": '"', "''": '"'}

@@ -481,6 +481,14 @@ def export(model: "BertForPreTraining", folder: Path) -> None:
         shutil.copyfile(VOCABULARY / name, folder / name)
 
 
+def held_batches(data: Path, cache: Path, split: Split = "test") -> Batches:
+    """What the model is asked about text that it never learned from; its tokens are kept under ``cache``."""
+    from tokenizers import Tokenizer
+
+    special = Special.of(Tokenizer.from_file(str(VOCABULARY / "tokenizer.json")))
+    return Batches(load_texts(data, split, cache), special, ASKED)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     import torch

@@ -1,10 +1,11 @@
-"""mini-gpt: a small GPT-2 that writes Spanish.
+"""mini-gpt: a small GPT-2 that writes Spanish, or English.
 
-    python -m core.training.recipes.mini_gpt --data DIR --out DIR [--steps N] [--batch N] [--length N]
+    python -m core.training.recipes.mini_gpt --data DIR --out DIR [--language en] [--steps N] [--batch N] [--length N]
 
-A byte-level BPE of 8,192 pieces and a GPT-2 of 8 layers (320 wide, 5 heads, 12.5 million parameters), both
-learnt from nothing on the novels, everyday sentences, manuals and laws of ``corpora``. Matrices inside the
-layers are trained with Muon, the rest with AdamW. Resumable; ``OUT/model`` is the ``save_pretrained`` layout.
+A byte-level BPE of 8,192 pieces and a GPT-2 of 6 layers (256 wide, 8 heads, 6.9 million parameters), both
+learnt from nothing: in Spanish on the novels, everyday sentences, manuals and laws of ``corpora``, in English
+on the texts of ``english_heads``. Matrices inside the layers are trained with Muon, the rest with AdamW.
+Resumable; ``OUT/model`` is the ``save_pretrained`` layout.
 
 Sources: Radford et al. 2019 (GPT-2); Jordan et al. 2024 (Muon); bits per character as in Graves 2013.
 """
@@ -14,12 +15,14 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from core.training.recipes import english_heads
 from core.training.recipes.corpora import Corpus, Split
 from core.training.recipes.loop import Schedule, autocast, log, train
 
@@ -31,14 +34,22 @@ if TYPE_CHECKING:
 Ids = npt.NDArray[np.uint16]
 
 # How often each source is drawn: prose first; short sentences of today; some of the technical and the legal.
-SHARES: Final[Mapping[str, float]] = {
-    "es-novels": 0.66,
-    "tatoeba": 0.12,
-    "es-manuales": 0.07,
-    "en-es-parallel": 0.05,
-    "es-python-docs": 0.03,
-    "es-leyes-uy": 0.05,
-    "wikiann-es": 0.02,
+SHARES: Final[Mapping[str, Mapping[str, float]]] = {
+    "es": {
+        "es-novels": 0.66,
+        "tatoeba": 0.12,
+        "es-manuales": 0.07,
+        "en-es-parallel": 0.05,
+        "es-python-docs": 0.03,
+        "es-leyes-uy": 0.05,
+        "wikiann-es": 0.02,
+    },
+    "en": {"en-novels": 0.72, "tatoeba-en": 0.15, "documentation-en": 0.13},
+}
+NOVELS: Final = {"es": "es-novels", "en": "en-novels"}
+PROMPTS: Final = {
+    "es": ("La mañana siguiente,", "El niño abrió la puerta y", "En aquel pueblo"),
+    "en": ("The next morning,", "The boy opened the door and", "In that village"),
 }
 PIECES: Final = 8192
 END: Final = "<|endoftext|>"
@@ -60,11 +71,19 @@ class Options:
 # --- text to tokens ---------------------------------------------------------------------------------------
 
 
+@cache
+def _corpus(data: Path) -> Corpus:
+    # One for all sources and splits: what it holds apart takes minutes to read.
+    return Corpus(data)
+
+
 def _texts(data: Path, split: Split, source: str) -> Iterator[str]:
-    return (document.text for document in Corpus(data).iter_documents(source, split))
+    if source in english_heads.SOURCES:
+        return (document.text for document in english_heads.documents(data, source, split))
+    return (document.text for document in _corpus(data).iter_documents(source, split))
 
 
-def train_tokenizer(data: Path, file: Path) -> "Tokenizer":
+def train_tokenizer(data: Path, file: Path, language: str = "es") -> "Tokenizer":
     """Learns the BPE from the training text, each source cut to 12 million characters, and keeps it in ``file``."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -76,7 +95,7 @@ def train_tokenizer(data: Path, file: Path) -> "Tokenizer":
     tokenizer.decoder = decoders.ByteLevel()
 
     def sample() -> Iterator[str]:
-        for source in SHARES:
+        for source in SHARES[language]:
             room = 12_000_000
             for text in _texts(data, "train", source):
                 yield text[:room]
@@ -105,11 +124,11 @@ def encode(texts: Iterator[str], tokenizer: "Tokenizer") -> Ids:
     return np.concatenate(rows) if rows else np.zeros(0, dtype=np.uint16)
 
 
-def load_ids(data: Path, split: Split, tokenizer: "Tokenizer", cache: Path) -> dict[str, Ids]:
-    """The tokens of each source in one split, read once and kept under ``cache``."""
+def load_ids(data: Path, split: Split, tokenizer: "Tokenizer", cache: Path, language: str = "es") -> dict[str, Ids]:
+    """The tokens of each source of a language in one split, read once and kept under ``cache``."""
     found: dict[str, Ids] = {}
     cache.mkdir(parents=True, exist_ok=True)
-    for source in SHARES:
+    for source in SHARES[language]:
         file = cache / f"{split}-{source}.npy"
         if not file.is_file():
             partial = file.with_suffix(".partial.npy")
@@ -128,7 +147,8 @@ class Windows:
         self.texts = texts
         self.options = options
         self.sources = sorted(texts)
-        shares = np.array([SHARES.get(source, 1.0) for source in self.sources])
+        every = {source: share for shares in SHARES.values() for source, share in shares.items()}
+        shares = np.array([every.get(source, 1.0) for source in self.sources])
         self.shares = shares / shares.sum()
 
     def __getitem__(self, index: int) -> dict[str, npt.NDArray[np.int64]]:
@@ -146,7 +166,7 @@ class Windows:
 # --- the model --------------------------------------------------------------------------------------------
 
 
-def build_model(layers: int = 8, width: int = 320, heads: int = 5) -> "GPT2LMHeadModel":
+def build_model(layers: int = 6, width: int = 256, heads: int = 8) -> "GPT2LMHeadModel":
     """A GPT-2 with random weights."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -236,23 +256,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import torch
 
     parser = argparse.ArgumentParser(prog="python -m core.training.recipes.mini_gpt", description="Train mini-gpt.")
+    parser.add_argument("--language", choices=sorted(SHARES), default="es")
     parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     for name, default in asdict(Options()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     chosen = vars(parser.parse_args(arguments))
-    data, out, device = chosen.pop("data"), chosen.pop("out"), chosen.pop("device")
+    data, out, device, language = (chosen.pop(name) for name in ("data", "out", "device", "language"))
     options = Options(**chosen)
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer(data, out / "bpe.json")
-    texts = {split: load_ids(data, split, tokenizer, out / "text") for split in ("train", "dev", "test")}
+    tokenizer = train_tokenizer(data, out / "bpe.json", language)
+    splits: tuple[Split, ...] = ("train", "dev", "test")
+    texts = {split: load_ids(data, split, tokenizer, out / "text", language) for split in splits}
     log(out, {split: {source: len(ids) for source, ids in found.items()} for split, found in texts.items()})
     torch.manual_seed(options.seed)
     model = build_model()
 
     def check(trained: "torch.nn.Module") -> dict[str, Any]:
-        bits, characters = bits_per_character(trained, texts["dev"]["es-novels"], tokenizer, device, 10_000)
+        bits, characters = bits_per_character(trained, texts["dev"][NOVELS[language]], tokenizer, device, 10_000)
         return {"bits_per_character": round(bits, 4), "characters": characters}
 
     schedule = Schedule(
@@ -269,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for source, ids in texts["test"].items():
         bits, characters = bits_per_character(model, ids, tokenizer, device)
         log(out, {"test": source, "bits_per_character": round(bits, 4), "characters": characters})
-    for prompt in ("La mañana siguiente,", "El niño abrió la puerta y", "En aquel pueblo"):
+    for prompt in PROMPTS[language]:
         print(sample(model, tokenizer, prompt))
 
 

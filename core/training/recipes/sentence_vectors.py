@@ -136,9 +136,12 @@ def tests(data: Path) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def score(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], device: str) -> dict[str, Any]:
-    """``retrieval`` on pairs."""
-    english = vectors(teacher(device), adapters.load_tokenizer(TEACHER), [en for en, _es in pairs], device)
+def score(
+    model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], device: str, *, bilingual: bool = False
+) -> dict[str, Any]:
+    """``retrieval`` on pairs; the English side by the teacher, or by the model itself if it is ``bilingual``."""
+    reader, words = (model, tokenizer) if bilingual else (teacher(device), adapters.load_tokenizer(TEACHER))
+    english = vectors(reader, words, [en for en, _es in pairs], device)
     return retrieval(english, vectors(model, tokenizer, [es for _en, es in pairs], device))
 
 

@@ -1,12 +1,14 @@
 """Sentences written by hand for this project, on which every shipped head is measured again by the tests.
 
-They were written before the models were trained, by nobody who looked at a model's answers.
+They were written before the models were trained, by nobody who looked at a model's answers; eighteen of the English
+and twenty of the Spanish questions came later, before the model was asked them.
 """
 
 import re
 from pathlib import Path
 from typing import Final
 
+from core.training.data import span_tags
 from core.training.recipes.labelled import Labelled, Question, Tagged, squad
 
 _FOLDER: Final = Path(__file__).parent
@@ -33,7 +35,7 @@ def entities(language: str) -> list[Tagged]:
         for kind, name, word in _PIECE.findall(line):
             own = name.split() if kind else [word]
             words += own
-            tags += [f"B-{kind}", *[f"I-{kind}"] * (len(own) - 1)] if kind else ["O"]
+            tags += span_tags(kind, len(own)) if kind else ["O"]
         found.append(Tagged(tuple(words), tuple(tags)))
     return found
 
@@ -47,3 +49,17 @@ def masked(language: str) -> list[tuple[str, str]]:
     """Gaps that the rest of their sentence leaves little choice for: the word, and the text with ``[MASK]``."""
     pairs = (line.split("\t") for line in _lines(f"masked-{language}.tsv"))
     return [(word, text) for word, text in pairs]
+
+
+def triples(language: str) -> list[tuple[str, str, str]]:
+    """A sentence, another that says nearly the same in other words, and one that shares words but not the sense."""
+    found = []
+    for line in _lines(f"sentences-{language}.tsv"):
+        sentence, near, far = line.split("\t")
+        found.append((sentence, near, far))
+    return found
+
+
+def prose(language: str) -> str:
+    """A page of a story."""
+    return (_FOLDER / f"prose-{language}.txt").read_text(encoding="utf-8")

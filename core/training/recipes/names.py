@@ -1,0 +1,164 @@
+"""Spanish sentences with names and their tags, for entities-es: WikiANN's Spanish half is titles, not sentences.
+
+Two ways to get whole sentences whose licence allows training: templates written for this project, filled with
+WikiANN's names; and everyday sentences of Tatoeba in which every capitalized word belongs to a known name
+(distant labels, Mintz et al. 2009), the names exchanged for others of their kind in half of them.
+"""
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from core.training.data import Tagged, span_tags, spans
+
+_FILE: Final = Path(__file__).parent / "text" / "names-es.txt"
+_SLOTS: Final = {"PER": "PER", "FIRST": "PER", "LOC": "LOC", "ORG": "ORG", "MISC": "MISC"}
+_FIGURES: Final = {"YEAR": (1500, 2024), "NUMBER": (2, 90)}
+_WORD: Final = re.compile(r"\w+(?:[-'’]\w+)*|[^\w\s]")
+_NAME: Final = re.compile(r"[A-ZÁÉÍÓÚÑÜ][\w'’.-]*$")
+# Small words inside names: "Ciudad de México", "Ortega y Gasset".
+_INNER: Final = frozenset({"de", "del", "la", "las", "los", "el", "y", "e"})
+_OPENS: Final = frozenset('.?!:;¿¡«»"—–-…')
+_LONGEST: Final = 6
+
+Name = tuple[str, ...]
+Names = Mapping[str, Sequence[Name]]
+
+
+@cache
+def templates() -> tuple[tuple[Name, ...], tuple[Name, ...]]:
+    """The sentences with room for names, and the names of works, events and things, each in words."""
+    sentences, _mark, misc = _FILE.read_text(encoding="utf-8").partition("= MISC\n")
+    rows = tuple(tuple(line.split()) for line in sentences.splitlines() if line and not line.startswith("#"))
+    return rows, tuple(tuple(line.split()) for line in misc.splitlines() if line)
+
+
+def gazetteer(tagged: Iterable[Tagged]) -> dict[str, list[Name]]:
+    """Names that are nine times in ten of one kind, by kind; ``"FIRST"``: first names that three people bear."""
+    kinds: dict[Name, Counter[str]] = defaultdict(Counter)
+    for sentence in tagged:
+        for kind, start, end in spans(sentence.tags):
+            name = sentence.words[start:end]
+            whole = all(_NAME.match(word) or word in _INNER for word in name)
+            if (
+                whole
+                and len(name) <= _LONGEST
+                and name[0] not in _INNER
+                and not any(c.isdigit() for c in "".join(name))
+            ):
+                kinds[name][kind] += 1
+    found: dict[str, list[Name]] = {kind: [] for kind in ("PER", "LOC", "ORG")}
+    for name, counts in sorted(kinds.items()):
+        (kind, most), *_rest = counts.most_common(1)
+        if kind in found and most >= 0.9 * counts.total():
+            found[kind].append(name)
+    first = Counter(name[0] for name in found["PER"] if len(name) > 1 and len(name[0]) > 2)
+    found["FIRST"] = sorted((word,) for word, bearers in first.items() if bearers >= 3 and word.isalpha())
+    found["MISC"] = list(templates()[1])
+    # A person's whole name: single words are too often a city or a company as well.
+    found["PER"] = [name for name in found["PER"] if len(name) > 1]
+    return found
+
+
+def _put(words: list[str], tags: list[str], name: Sequence[str], kind: str) -> None:
+    words += name
+    tags += span_tags(kind, len(name))
+
+
+def from_templates(names: Names, count: int, seed: int = 1) -> list[Tagged]:
+    """``count`` sentences: the templates in turn, filled with names drawn by chance."""
+    chance = random.Random(seed)
+    rows = templates()[0]
+    found = []
+    for number in range(count):
+        words: list[str] = []
+        tags: list[str] = []
+        for word in rows[number % len(rows)]:
+            if word in _SLOTS:
+                _put(words, tags, chance.choice(names[word]), _SLOTS[word])
+            elif word in _FIGURES:
+                words.append(str(chance.randint(*_FIGURES[word])))
+                tags.append("O")
+            else:
+                words.append(word)
+                tags.append("O")
+        found.append(Tagged(tuple(words), tuple(tags)))
+    return found
+
+
+def labelled(sentence: str, known: Mapping[Name, str], common: Container[str]) -> Tagged | None:
+    """A sentence with tags, or ``None`` where a capitalized word belongs to no known name.
+
+    Args:
+        sentence: plain text.
+        known: kind of each name.
+        common: words that are also written small: at the beginning of a sentence they are no name.
+    """
+    words = tuple(_WORD.findall(sentence))
+    tags = ["O"] * len(words)
+    at = 0
+    while at < len(words):
+        opening = at == 0 or words[at - 1] in _OPENS
+        if not _NAME.match(words[at]):
+            at += 1
+            continue
+        usual = opening and words[at].lower() in common
+        least = 2 if usual else 1
+        end = next((e for e in range(min(len(words), at + _LONGEST), at + least - 1, -1) if words[at:e] in known), None)
+        if end is not None:
+            tags[at:end] = span_tags(known[words[at:end]], end - at)
+            at = end
+        elif usual:
+            at += 1
+        else:
+            return None
+    return Tagged(words, tuple(tags))
+
+
+def in_sentences(sentences: Iterable[str], names: Names, seed: int = 1, bare_share: float = 0.25) -> list[Tagged]:
+    """Sentences whose names are all known, in half of them exchanged for others of their kind.
+
+    Args:
+        sentences: plain text.
+        names: by kind, as from ``gazetteer``.
+        seed: of the exchange and of the draw.
+        bare_share: sentences without any name that are kept, for each one with names.
+    """
+    chance = random.Random(seed)
+    known = {name: kind for kind in ("ORG", "LOC", "PER") for name in names[kind]}
+    known |= {name: "PER" for name in names["FIRST"] if known.get(name) != "LOC"}
+    sentences = list(sentences)
+    seen = Counter(word for sentence in sentences for word in _WORD.findall(sentence))
+    # A slip such as "tom" is no word.
+    common = {word for word, count in seen.items() if word[:1].islower() and count > 0.1 * seen[word.capitalize()]}
+    kept: list[Tagged] = []
+    bare: list[Tagged] = []
+    for sentence in sentences:
+        own = labelled(sentence, known, common)
+        if own is None or not 4 <= len(own.words) <= 60:
+            continue
+        if any(tag != "O" for tag in own.tags):
+            kept.append(_exchanged(own, names, chance) if chance.random() < 0.5 else own)
+        else:
+            bare.append(own)
+    chance.shuffle(bare)
+    found = kept + bare[: round(bare_share * len(kept))]
+    chance.shuffle(found)
+    return found
+
+
+def _exchanged(sentence: Tagged, names: Names, chance: random.Random) -> Tagged:
+    words: list[str] = []
+    tags: list[str] = []
+    last = 0
+    for kind, start, end in spans(sentence.tags):
+        words += sentence.words[last:start]
+        tags += sentence.tags[last:start]
+        short = kind == "PER" and end - start == 1
+        _put(words, tags, chance.choice(names["FIRST" if short else kind]), kind)
+        last = end
+    return Tagged((*words, *sentence.words[last:]), (*tags, *sentence.tags[last:]))
