@@ -6,12 +6,13 @@ visitor is gone and the job ends itself.
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from core.errors import TallerError
 from core.i18n import get_language, set_language
+from core.runtime.caller import Caller, Withdrawn, calling, current_caller
 from core.runtime.engine import Engine, Outcome
 from core.runtime.task import Task
 
@@ -76,11 +77,14 @@ class BatchJob(Generic[Req, Res]):
         self._model = model
         self._abandoned_s = abandoned_s
         self._language = get_language()
+        caller = current_caller()
+        self._caller = None if caller is None else Caller(caller.id, self._look)
         self._places: dict[Req, list[int]] = {}
         for place, request in enumerate(requests):
             self._places.setdefault(request, []).append(place)
         self._order = sorted(self._places, key=size)
         self._results: list[Outcome[Res] | TallerError | None] = [None] * len(requests)
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._seen = self._began = time.monotonic()
         self._ended: float | None = None
@@ -113,21 +117,44 @@ class BatchJob(Generic[Req, Res]):
         return self._stop.is_set() or time.monotonic() - self._seen > self._abandoned_s
 
     def _keep(self, requests: Sequence[Req], answers: Sequence[Outcome[Any] | TallerError]) -> None:
-        for request, outcome in zip(requests, answers, strict=False):
-            for place in self._places[request]:
-                self._results[place] = outcome
-                self._done += 1
+        with self._lock:
+            for request, outcome in zip(requests, answers, strict=False):
+                for place in self._places[request]:
+                    self._results[place] = outcome
+                    self._done += 1
+
+    def _look(self) -> None:
+        if self._cancelled():
+            raise Withdrawn
 
     def _work(self) -> None:
-        set_language(self._language)
         size = max(1, self._task.max_batch)
+        parts = iter([self._order[start : start + size] for start in range(0, len(self._order), size)])
+        others = [
+            threading.Thread(target=self._answer, args=(parts,), name="batch", daemon=True)
+            for _n in range(self._engine.at_once - 1)
+        ]
         try:
-            for start in range(0, len(self._order), size):
-                if self._cancelled():
-                    break
-                part = self._order[start : start + size]
-                self._keep(part, self._engine.run_batch(self._task, part, model=self._model))
+            for other in others:
+                other.start()
+            self._answer(parts)
+        finally:
+            for other in others:
+                other.join()
+            self._ended = time.monotonic()
+
+    def _answer(self, parts: Iterator[Sequence[Req]]) -> None:
+        set_language(self._language)
+        try:
+            with calling(self._caller):
+                while not self._cancelled():
+                    with self._lock:
+                        part = next(parts, None)
+                    if part is None:
+                        return
+                    self._keep(part, self._engine.run_batch(self._task, part, model=self._model))
+        except Withdrawn:
+            pass  # the piece that waited is not computed
         except TallerError as error:
             self._message = str(error)
-        finally:
-            self._ended = time.monotonic()
+            self._stop.set()

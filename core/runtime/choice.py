@@ -1,5 +1,6 @@
 """Which model answers: the reference one if it is on this machine, otherwise the workshop's, and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.catalog import ModelEntry, entries_for
@@ -27,7 +28,13 @@ class Choice:
     others: tuple[ModelEntry, ...]
 
 
-def choose(task: str, language: str, settings: Settings, preferred: str | None = None) -> Choice:
+def choose(
+    task: str,
+    language: str,
+    settings: Settings,
+    preferred: str | None = None,
+    own: Sequence[ModelEntry] = (),
+) -> Choice:
     """Picks the model that answers ``task`` in ``language``; looks at the disk, never at the network.
 
     Args:
@@ -35,11 +42,12 @@ def choose(task: str, language: str, settings: Settings, preferred: str | None =
         language: ``"es"`` or ``"en"``.
         settings: where models are looked for.
         preferred: key of the model that the reader asked for, if any.
+        own: models of the reader's own; they answer where they are asked to, or there is no other.
 
     Raises:
         ModelUnavailable: none of those that can do it is on this machine.
     """
-    able = [entry for entry in entries_for(task, language) if entry.weights is not None]
+    able = [entry for entry in (*entries_for(task, language), *own) if entry.weights is not None]
     here = [entry for entry in able if locate_model(entry, settings) is not None]
     # In the catalogue's order, but what the field knows comes before what the workshop made.
     here.sort(key=lambda entry: entry.tier != "reference")
@@ -61,7 +69,7 @@ def choose(task: str, language: str, settings: Settings, preferred: str | None =
             asked=asked.name(get_language()), name=first.name(get_language())
         )
         return Choice(first, why, asked, others)
-    if first.tier == "workshop" and better is not None:
+    if first.tier == "workshop" and better is not None and first not in own:
         why = _("Responde un modelo pequeño del taller. Con {better}, que se puede descargar, acertaría más.").format(
             better=better.name(get_language())
         )

@@ -39,8 +39,10 @@ CPU: Final = Device("cpu")
 
 
 def cores() -> int:
-    """Logical cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    """Logical cores that this process may use: no more than ``OMP_NUM_THREADS``, which PyTorch itself minds, too."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(there, int(asked)) if asked.isdecimal() and int(asked) else there
 
 
 def pick_device(settings: Settings) -> Device:

@@ -1,23 +1,30 @@
 """Runs tasks on models: picks up the model, waits for its turn, computes, and says how long each part took.
 
 Each device has a few worker threads and one queue. Requests for the same task and model that wait together
-are computed together, as many as the task allows. The queue is bounded: when it is full, one more request
-is refused at once with a message, rather than everybody waiting longer and longer.
+are computed together, as many as the task allows; a worker that has room left looks for a moment whether more
+come. The queue is bounded: when it is full, one more request is refused at once with a message, rather than
+everybody waiting longer and longer. Whoever leaves while they wait gives up their place.
 """
 
+import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
-from core.errors import OutOfMemory, QueueFull, TallerError
+from core.catalog import entries
+from core.errors import OutOfMemory, QueueFull, TallerError, TooManyOfYours
 from core.i18n import format_number, get_language, set_language
 from core.i18n import gettext as _
+from core.runtime import metrics
 from core.runtime.bundle import ModelBundle
+from core.runtime.caller import LOOK_S, current_caller
 from core.runtime.device import CPU, Device, cores
 from core.runtime.events import Event, events
+from core.runtime.logs import fields
 from core.runtime.pool import ModelPool, give_memory_back, is_out_of_memory
 from core.runtime.task import Task
 from core.settings import Settings
@@ -25,8 +32,12 @@ from core.settings import Settings
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
+_log = logging.getLogger(__name__)
+
 # A worker without work ends after this many seconds, and its thread's memory goes back.
 _IDLE_WORKER_S: Final = 60.0
+# While requests keep coming, a worker goes on looking for more of them for so many windows.
+_MOST_WINDOWS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,7 @@ class Outcome(Generic[Res]):
         compute_ms: time of the computation that this request was part of.
         device: where it ran.
         batch: how many requests were computed together.
+        engine: who computed: this machine, or a cluster.
     """
 
     result: Res
@@ -52,6 +64,7 @@ class Outcome(Generic[Res]):
     compute_ms: float
     device: str
     batch: int
+    engine: Literal["local", "ray"] = "local"
 
 
 @dataclass(eq=False)
@@ -78,10 +91,11 @@ class _Ticket:
 class _Desk:
     """One device's queue and its workers."""
 
-    def __init__(self, device: Device, workers: int, max_waiting: int) -> None:
+    def __init__(self, device: Device, workers: int, max_waiting: int, window: float) -> None:
         self._device = device
         self._workers = workers
         self._max_waiting = max_waiting
+        self._window = window
         self._threads = max(1, cores() // workers)
         self._queue: deque[_Ticket] = deque()
         self._changed = threading.Condition()
@@ -111,22 +125,31 @@ class _Desk:
             if len(self._queue) > self._idle and self._alive < self._workers:
                 self._alive += 1
                 threading.Thread(target=self._work, name=f"worker-{self._device.name}", daemon=True).start()
-            self._changed.notify()
-        if ticket.done.wait(timeout):
-            return
-        with self._changed:
-            late = ticket in self._queue
-            if late:
-                self._queue.remove(ticket)
-        if late:
+            # All: one of them may be a worker that looks for others of its own kind.
+            self._changed.notify_all()
+        try:
+            if _wait(ticket, timeout):
+                return
+        except BaseException:  # whatever ends the wait, of the caller's choice
+            self._take_back(ticket)
+            raise
+        if self._take_back(ticket):
             raise QueueFull(
                 _(
                     "Esperamos {s} segundos y el equipo sigue ocupado con otras peticiones. Tu texto sigue aquí: "
                     "vuelve a intentarlo."
                 ).format(s=format_number(timeout))
             )
-        # It is being computed at this moment: the answer is worth the rest of the wait.
+
+    def _take_back(self, ticket: _Ticket) -> bool:
+        """Takes ``ticket`` out of the queue; if it is being computed, waits for its end and says false."""
+        with self._changed:
+            if ticket in self._queue:
+                self._queue.remove(ticket)
+                return True
+        # The model is held for this computation, and nobody else would let go of it.
         ticket.done.wait()
+        return False
 
     def _next(self) -> list[_Ticket]:
         """The oldest request and those that can be computed with it; empty when the worker should end."""
@@ -137,16 +160,31 @@ class _Desk:
             if not there:
                 self._alive -= 1
                 return []
-            first = self._queue.popleft()
-            together = [first]
-            room = first.task.max_batch - len(first.requests)
+            together = [self._queue.popleft()]
+            self.running += 1
+            self._gather(together)
+            return together
+
+    def _gather(self, together: list[_Ticket]) -> None:
+        """Adds what waits and fits, and what comes within the window; called with the lock, which it lets go of."""
+        first = together[0]
+        room = first.task.max_batch - len(first.requests)
+        now = time.perf_counter()
+        end, last = now + self._window, now + _MOST_WINDOWS * self._window
+        while room > 0:
+            found = len(together)
             for other in list(self._queue):
                 if len(other.requests) <= room and other.fits_with(first):
                     self._queue.remove(other)
                     together.append(other)
                     room -= len(other.requests)
-            self.running += 1
-            return together
+            now = time.perf_counter()
+            if len(together) > found:
+                end = min(now + self._window, last)
+            # Others that wait for this worker don't wait for company that may not come.
+            if self._queue or now >= end:
+                return
+            self._changed.wait(end - now)
 
     def _work(self) -> None:
         import torch
@@ -167,6 +205,23 @@ class _Desk:
             del ticket
 
 
+def _wait(ticket: _Ticket, timeout: float) -> bool:
+    """Waits until ``ticket`` is computed; false if that takes longer than ``timeout`` seconds.
+
+    Raises:
+        BaseException: the caller's check says that nobody wants the answer.
+    """
+    caller = current_caller()
+    if caller is None:
+        return ticket.done.wait(timeout)
+    end = time.monotonic() + timeout
+    while not ticket.done.wait(max(0.0, min(LOOK_S, end - time.monotonic()))):
+        caller.check()
+        if time.monotonic() >= end:
+            return False
+    return True
+
+
 def _compute(together: list[_Ticket]) -> None:
     began = time.perf_counter()
     first = together[0]
@@ -175,10 +230,14 @@ def _compute(together: list[_Ticket]) -> None:
     try:
         results = _run(first, requests)
     except BaseException as error:
-        if len(together) > 1 and not is_out_of_memory(error):
-            # One bad request must not spoil its neighbours' answers.
-            for ticket in together:
-                _compute([ticket])
+        if len(together) > 1:
+            # One bad request must not spoil its neighbours' answers, nor a giant one take their room. By halves, so
+            # that most of them are still computed together.
+            if is_out_of_memory(error):
+                give_memory_back()
+            middle = len(together) // 2
+            _compute(together[:middle])
+            _compute(together[middle:])
             return
         for ticket in together:
             ticket.error = error
@@ -202,6 +261,11 @@ def _run(ticket: _Ticket, requests: list[Any]) -> list[Any]:
     return results
 
 
+def _known(model: str) -> str:
+    """A model's key for the log; where any model may be loaded, a key is what somebody typed."""
+    return model if model in entries() else "other"
+
+
 class Engine:
     """Runs tasks on this machine.
 
@@ -214,7 +278,16 @@ class Engine:
         self.pool = pool
         self._settings = settings
         self._desks: dict[Device, _Desk] = {}
+        self._by_caller: Counter[str] = Counter()
         self._lock = threading.Lock()
+
+    @property
+    def at_once(self) -> int:
+        """How many pieces of a long job are best on their way at once: one, as this machine's cores share each."""
+        return 1
+
+    def close(self) -> None:
+        """Ends what goes on in the background; here, nothing does."""
 
     def waiting(self, device: str | None = None) -> int:
         """How many requests wait, for one device (by name) or all."""
@@ -237,6 +310,19 @@ class Engine:
                 one of the task's own.
         """
         return self._answer(task, [request], model)[0]
+
+    def run_together(self, task: Task[Req, Res], requests: Sequence[Req], *, model: str) -> list[Outcome[Res]]:
+        """Answers requests in one computation: all of them, or none.
+
+        Args:
+            task: what to do.
+            requests: on what; no more than ``task.max_batch``.
+            model: key of the model.
+
+        Raises:
+            TallerError: as ``run``.
+        """
+        return self._answer(task, requests, model)
 
     def run_batch(
         self,
@@ -288,6 +374,63 @@ class Engine:
 
     def _answer(self, task: Task[Req, Res], requests: Sequence[Req], model: str) -> list[Outcome[Res]]:
         try:
+            with self._counted():
+                outcomes: list[Outcome[Res]] = self._answer_somewhere(task, requests, model)
+        except BaseException as error:
+            metrics.failed(task.name, error)
+            _log.info("not answered", extra=fields(task=task.name, model=_known(model), error=type(error).__name__))
+            raise
+        for outcome in outcomes:
+            phases = {"queue": outcome.queue_ms, "load": outcome.load_ms, "compute": outcome.compute_ms}
+            metrics.answered(task.name, phases, outcome.batch)
+        one = outcomes[0]
+        _log.info(
+            "answered",
+            extra=fields(
+                task=task.name,
+                model=_known(model),
+                requests=len(outcomes),
+                batch=one.batch,
+                device=one.device,
+                queue_ms=round(one.queue_ms, 1),
+                load_ms=round(one.load_ms, 1),
+                compute_ms=round(one.compute_ms, 1),
+            ),
+        )
+        return outcomes
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts a request among its caller's while it waits or is computed.
+
+        Raises:
+            TooManyOfYours: they have as many as one may have.
+        """
+        caller = current_caller()
+        if caller is None:
+            yield
+            return
+        with self._lock:
+            have = self._by_caller[caller.id]
+            if have < self._settings.requests_per_session:
+                self._by_caller[caller.id] += 1
+        if have >= self._settings.requests_per_session:
+            raise TooManyOfYours(
+                _(
+                    "Ya tienes {n} peticiones en marcha o en espera, y no puedes tener más a la vez. Tu texto sigue "
+                    "aquí: espera a que termine alguna, o detenla, y vuelve a intentarlo."
+                ).format(n=format_number(have))
+            )
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._by_caller[caller.id] -= 1
+                if not self._by_caller[caller.id]:
+                    del self._by_caller[caller.id]
+
+    def _answer_somewhere(self, task: Task[Req, Res], requests: Sequence[Req], model: str) -> list[Outcome[Res]]:
+        try:
             return self._answer_on(None, task, requests, model, "")
         except BaseException as error:
             if not is_out_of_memory(error):
@@ -306,6 +449,7 @@ class Engine:
     ) -> list[Outcome[Res]]:
         began = time.perf_counter()
         was_ready = self.pool.state(model) == "ready"
+        metrics.looked_up("models", was_ready)
         with self.pool.use(model, attention=task.attention, device=device) as bundle:
             load_ms = 0.0 if was_ready else (time.perf_counter() - began) * 1000
             ticket = _Ticket(task, bundle, requests, get_language())
@@ -325,5 +469,5 @@ class Engine:
             if device not in self._desks:
                 automatic = max(1, cores() // 2) if device.kind == "cpu" else 1
                 workers = self._settings.workers or automatic
-                self._desks[device] = _Desk(device, workers, self._settings.max_waiting)
+                self._desks[device] = _Desk(device, workers, self._settings.max_waiting, self._settings.batch_window)
             return self._desks[device]

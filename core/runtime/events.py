@@ -17,7 +17,7 @@ class Event:
 
     Attributes:
         kind: what.
-        label: the model's key, or the run's name.
+        label: the model's key; of a training, that of the model to come.
         bytes: memory or disk taken, negative when it was given back.
         device: ``"cpu"``, ``"cuda:0"`` …, or ``"disk"``.
         time: seconds since 1970.

@@ -73,6 +73,8 @@ def embedded_folder(entry: ModelEntry) -> Path | None:
     kind, _, name = entry.embedded.partition(":")
     if kind == "core":
         return MODELS_FOLDER / name
+    if kind == "folder":
+        return Path(name)
     return Path(importlib.import_module(name).MODEL_DIR)
 
 

@@ -1,11 +1,13 @@
 """From a catalogue entry to a model in memory: finds whole files, loads them safely, refuses half a model."""
 
+import hashlib
 import json
 import logging
 import pickle
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,11 +45,16 @@ _log = logging.getLogger(__name__)
 
 
 def is_whole_safetensors(file: Path) -> bool:
-    """Whether the file is as long as its own header says; reads the header alone.
+    """Whether the file is as long as its own header says; reads the header alone, and again when the file changes.
 
     Source: the safetensors format (8 bytes of header length, the header in JSON, then the tensors).
     """
-    size = file.stat().st_size
+    state = file.stat()
+    return _is_whole(file, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=512)
+def _is_whole(file: Path, size: int, _changed: int) -> bool:
     with file.open("rb") as content:
         start = content.read(8)
         if len(start) < 8:
@@ -127,6 +134,27 @@ def locate_model(entry: ModelEntry, settings: Settings) -> Located | None:
     if entry.weights.base and locate_model(catalogue_entry(entry.weights.base), settings) is None:
         return None
     return next((place for place in _folders(entry, settings) if model_files_complete(place.folder, entry)), None)
+
+
+def files_revision(entry: ModelEntry, settings: Settings) -> str:
+    """Stands for the very files that loading ``entry`` would read now; empty where they aren't all there.
+
+    Of the folder and each file's name, length, inode and time of change, which takes less than a millisecond: other
+    files, a newer commit of the hub or another folder give another value, and so does writing the same ones again.
+    """
+    place = locate_model(entry, settings)
+    if place is None:
+        return ""
+    found = hashlib.sha256(str(place.folder).encode("utf-8", "surrogateescape"))
+    try:
+        for file in sorted(place.folder.iterdir()):
+            stat = file.stat()
+            found.update(f"\0{file.name} {stat.st_size} {stat.st_ino} {stat.st_mtime_ns}".encode(errors="replace"))
+    except OSError:  # somebody is at it
+        return ""
+    if entry.weights is not None and entry.weights.base:
+        found.update(files_revision(catalogue_entry(entry.weights.base), settings).encode())
+    return found.hexdigest()[:16]
 
 
 def why_absent(entry: ModelEntry, settings: Settings) -> str:
@@ -320,7 +348,8 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
 
     folder = place.folder
     head = entry.weights.head if entry.weights is not None else None
-    with first_use(f"model {head} {_kind(folder)}"):
+    # Whoever asks first may be computing in inference mode; weights made there could never be asked for gradients.
+    with first_use(f"model {head} {_kind(folder)}"), torch.inference_mode(False):
         if entry.weights is not None and entry.weights.base:
             base = locate_model(catalogue_entry(entry.weights.base), settings)
             assert base is not None  # or the adapter would not have been located
@@ -328,6 +357,7 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
             model = with_adapter(folder, place.folder, head, device)
         else:
             model = _read_weights(entry, folder, device)
+        model = model.to(torch.device(device.name)).eval()  # type: ignore[arg-type]
     try:
         # Nothing of a repository's own code is run, and nothing is asked of the network.
         options = {"trust_remote_code": False, "local_files_only": True}
@@ -341,7 +371,6 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
                 name=entry.name(get_language()), folder=place.folder.name
             )
         ) from error
-    model = model.to(torch.device(device.name)).eval()  # type: ignore[arg-type]
     return ModelBundle(
         entry=entry,
         model=model,

@@ -2,11 +2,11 @@
 
 Who wants a model takes it with ``pool.use(key)``; as long as the ``with`` block lasts it can't be evicted.
 The first who asks loads it while the others wait; a load that fails is told to all who wait, and tried
-again at the next request. When room is needed, the idle model that was used longest ago goes.
+again at the next request. When room is needed, the idle model that was used longest ago goes. A model whose files
+were replaced is loaded anew for the next who asks; whoever computes with the old one ends with it.
 """
 
 import ctypes
-import gc
 import itertools
 import logging
 import sys
@@ -24,10 +24,11 @@ from core.catalog import ModelEntry, entries, free_entry
 from core.errors import ModelUnavailable, OutOfMemory, TallerError
 from core.i18n import format_number, get_language
 from core.i18n import gettext as _
+from core.runtime import garbage
 from core.runtime.bundle import ModelBundle
 from core.runtime.device import CPU, Device, bytes_per_number, free_bytes, pick_device
 from core.runtime.events import Event, events
-from core.runtime.loading import expected_bytes, load_bundle
+from core.runtime.loading import expected_bytes, files_revision, load_bundle
 from core.settings import Settings
 
 State = Literal["absent", "loading", "ready", "failed"]
@@ -72,8 +73,9 @@ class LoadedModel:
 class _Slot:
     """A model in memory and its book-keeping, guarded by the pool's lock."""
 
-    def __init__(self, bundle: ModelBundle, load_s: float, turn: int) -> None:
+    def __init__(self, bundle: ModelBundle, revision: str, load_s: float, turn: int) -> None:
         self.bundle = bundle
+        self.revision = revision
         self.eager: ModelBundle | None = None
         self.load_s = load_s
         self.turn = turn
@@ -109,7 +111,7 @@ class _Shelf(cachetools.Cache[str, _Slot]):
 
 def give_memory_back() -> None:
     """Returns to the system and the card what dropped models took."""
-    gc.collect()
+    garbage.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
@@ -128,12 +130,21 @@ class ModelPool:
         settings: device, memory share, folders.
         device: where models go; by default what ``pick_device`` finds at the first use.
         load: how an entry becomes a bundle (tests give one that fails on purpose).
+        more: finds the entry of a key that isn't in the catalogue; ``None`` for keys that it doesn't know. It raises
+            ``ModelUnavailable`` for a model that was deleted.
     """
 
-    def __init__(self, settings: Settings, device: Device | None = None, load: Loader = load_bundle) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        device: Device | None = None,
+        load: Loader = load_bundle,
+        more: Callable[[str], ModelEntry | None] = lambda _key: None,
+    ) -> None:
         self._settings = settings
         self._device = device
         self._load = load
+        self._more = more
         self._lock = threading.RLock()
         # Loads go one after another: two at once would each count on the same free memory.
         self._loading = threading.Lock()
@@ -196,6 +207,24 @@ class ModelPool:
         with self._lock:
             return self._failures.get(key)
 
+    def revision(self, key: str) -> str:
+        """Which weights answer to ``key`` from now on: what was computed with others must not be shown for them.
+
+        Empty where this machine has none, as for a model that was deleted.
+        """
+        now = self._files(key)
+        if now:
+            return now
+        # The files went while it was in memory, or are just being copied: it goes on answering.
+        with self._lock:
+            return next((shelf[key].revision for shelf in self._shelves.values() if key in shelf), "")
+
+    def _files(self, key: str) -> str:
+        try:
+            return files_revision(self._entry(key), self._settings)
+        except ModelUnavailable:
+            return ""
+
     def used_bytes(self, device: Device | None = None) -> int:
         """Memory that the models take, on one device or all."""
         with self._lock:
@@ -245,7 +274,11 @@ class ModelPool:
         return self._shelves[device]
 
     def _take(self, key: str, device: Device) -> _Slot:
+        self._still_there(key)
+        loaded = False
         while True:
+            if not loaded:
+                self._drop_replaced(key)
             with self._lock:
                 slot = self._find(key, device)
                 if slot is not None:
@@ -262,6 +295,16 @@ class ModelPool:
                 self._load_for_all(key, device, pending)
             # Raises what went wrong, in every thread that waits. Otherwise the model is on its shelf.
             pending.result()
+            loaded = True  # files that change all the time must not keep it from being used
+
+    def _drop_replaced(self, key: str) -> None:
+        """Takes a model off its shelf when other files stand in its place."""
+        with self._lock:
+            kept = {shelf[key].revision for shelf in self._shelves.values() if key in shelf}
+        now = self._files(key) if kept else ""
+        if now and kept != {now}:
+            _log.info("the files of %s were replaced", key)
+            self.forget(key)
 
     def _find(self, key: str, device: Device) -> _Slot | None:
         slot = self._shelf(device).get(key)
@@ -271,11 +314,24 @@ class ModelPool:
             slot = slot if slot is not None and slot.bundle.note else None
         return slot
 
+    def _still_there(self, key: str) -> None:
+        """A visitor's own model may have been deleted since it was loaded, perhaps by another process of the app."""
+        if key in entries():
+            return
+        try:
+            self._more(key)
+        except ModelUnavailable:
+            self.forget(key)
+            raise
+
     # --- loading ------------------------------------------------------------------------------------------
 
     def _entry(self, key: str) -> ModelEntry:
         if key in entries():
             return entries()[key]
+        found = self._more(key)
+        if found is not None:
+            return found
         if self._settings.allow_any_model and "/" in key:
             return free_entry(key)
         raise ModelUnavailable(
@@ -317,6 +373,8 @@ class ModelPool:
         wanted = expected_bytes(entry, bytes_per_number(device))
         self._make_room(entry, device, wanted)
         began = time.perf_counter()
+        # Before they are read: if they change meanwhile, the next who asks notices.
+        revision = files_revision(entry, self._settings)
         try:
             bundle = self._load(entry, self._settings, device)
         except (MemoryError, RuntimeError) as error:
@@ -329,7 +387,7 @@ class ModelPool:
             bundle = replace(bundle, note=note)
         with self._lock:
             try:
-                self._shelf(device)[key] = _Slot(bundle, took, next(self._turns))
+                self._shelf(device)[key] = _Slot(bundle, revision, took, next(self._turns))
             except (ValueError, KeyError) as error:  # larger than the whole budget · everything else is in use
                 raise self._no_room(entry, device, bundle.bytes) from error
         events().add(Event("load", key, bundle.bytes, device.name))
@@ -369,13 +427,23 @@ class ModelPool:
     def _evicted(self, slot: _Slot) -> None:
         events().add(Event("evict", slot.bundle.entry.key, -slot.bundle.bytes, slot.bundle.device.name))
 
+    def forget(self, key: str) -> None:
+        """Takes a model that was deleted or replaced off its shelf.
+
+        Its memory goes back when whoever computes with it is done.
+        """
+        self._take_off(key, even_in_use=True)
+
     def unload(self, key: str) -> bool:
         """Takes a model out of memory; ``False`` if it isn't there or somebody uses it now."""
+        return self._take_off(key, even_in_use=False)
+
+    def _take_off(self, key: str, *, even_in_use: bool) -> bool:
         gone: list[_Slot] = []
         with self._lock:
             for shelf in self._shelves.values():
                 slot = shelf.get(key)
-                if slot is not None and not slot.in_use:
+                if slot is not None and (even_in_use or not slot.in_use):
                     gone.append(shelf.pop(key))
         for slot in gone:
             events().add(Event("unload", key, -slot.bundle.bytes, slot.bundle.device.name))

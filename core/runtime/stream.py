@@ -47,6 +47,15 @@ class Stream(Generic[Item]):
         with self._lock:
             self._items.append(item)
 
+    def clear(self) -> None:
+        """Takes back all items: whoever writes begins anew."""
+        with self._lock:
+            self._items.clear()
+
+    def __reduce__(self) -> tuple[type["Stream[Item]"], tuple[float]]:
+        # To another process it goes as a new one; whoever carries it there connects the two.
+        return type(self), (self._abandoned_s,)
+
     def poll(self) -> list[Item]:
         """All items so far, and a sign of life."""
         self._seen = time.monotonic()

@@ -36,11 +36,9 @@ def check(found: list[Visit]) -> None:
 @pytest.mark.browser
 def test_thirty_people_at_once() -> None:
     with serve_app(TALLER_OFFLINE="1", TALLER_MODELS_DIR="", TALLER_WARM_UP="0") as address:
-        server = next(
-            process
-            for process in psutil.Process().children(recursive=True)
-            if "streamlit" in " ".join(process.cmdline())
-        )
+        # By its port: the browser tests' server may be here, too.
+        port = f"--server.port={address.rpartition(':')[2]}"
+        server = next(process for process in psutil.Process().children() if port in process.cmdline())
         # The first thirty make the server import, load and grow its pools of threads.
         check(visits(address, "tasks", queries(0), TIMEOUT))
         check(visits(address, "tasks", queries(1), TIMEOUT))

@@ -1,7 +1,10 @@
 """A visitor without a browser: opens a page over the WebSocket, as Streamlit's own page does, and reads what comes."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -12,51 +15,103 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a visitor was sent: all messages of the run as text, and whether the script ended well."""
+    """What a run of a page's script sent to a visitor.
+
+    Attributes:
+        sent: all its messages as text.
+        finished: whether the script ended well.
+        first_s: seconds from asking to the first element; ``inf`` if none came.
+        took_s: seconds from asking to the end of the script.
+    """
 
     sent: str
     finished: bool
+    first_s: float
+    took_s: float
 
 
-async def visit(address: str, page: str, timeout: float, **query: str) -> Visit:
-    """Opens ``page`` with ``query`` and waits until its script has run.
+class Session:
+    """One open page."""
+
+    def __init__(self, socket: Any, page: str, query: dict[str, str]) -> None:
+        self._socket = socket
+        self._page = page
+        self._query = query
+        self._buttons: dict[str, str] = {}
+
+    async def run(self, timeout: float, press: str | None = None, began: float | None = None) -> Visit:
+        """Has the page's script run once, and waits for its end.
+
+        Args:
+            timeout: seconds to wait.
+            press: label of a button that is pressed; an earlier run has shown it.
+            began: when the visitor asked, if that was before now (``time.perf_counter()``).
+        """
+        began = time.perf_counter() if began is None else began
+        message = BackMsg()
+        message.rerun_script.query_string = urlencode(self._query)
+        message.rerun_script.page_name = self._page
+        if press is not None:
+            message.rerun_script.widget_states.widgets.add(id=self._buttons[press], trigger_value=True)
+        await self._socket.send(message.SerializeToString())
+        parts: list[str] = []
+        first = float("inf")
+        finished = False
+        try:
+            async with asyncio.timeout(timeout):
+                async for raw in self._socket:
+                    found = ForwardMsg()
+                    found.ParseFromString(raw)
+                    kind = found.WhichOneof("type")
+                    if kind == "delta":
+                        first = min(first, time.perf_counter() - began)
+                        parts.append(str(found.delta))
+                        element = found.delta.new_element
+                        if element.WhichOneof("type") == "button":
+                            self._buttons[element.button.label] = element.button.id
+                    elif kind == "script_finished" and found.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                        finished = True
+                        break
+        except TimeoutError:
+            pass
+        return Visit("\n".join(parts), finished, first, time.perf_counter() - began)
+
+
+@asynccontextmanager
+async def session(address: str, page: str, timeout: float, query: dict[str, str]) -> AsyncIterator[Session]:
+    """Opens ``page`` with ``query``; its script runs when it is asked to.
 
     Args:
         address: of the server, with ``http://``.
         page: its name in the address.
-        timeout: seconds to wait.
+        timeout: seconds to wait for the connection.
         query: what its link carries.
     """
     from websockets.asyncio.client import connect
 
     url = address.replace("http://", "ws://") + "/_stcore/stream"
-    parts: list[str] = []
     async with connect(url, subprotocols=["streamlit"], max_size=None, open_timeout=timeout) as socket:  # type: ignore[list-item]
-        message = BackMsg()
-        message.rerun_script.query_string = urlencode(query)
-        message.rerun_script.page_name = page
-        await socket.send(message.SerializeToString())
-        try:
-            async with asyncio.timeout(timeout):
-                async for raw in socket:
-                    found = ForwardMsg()
-                    found.ParseFromString(raw)  # type: ignore[arg-type]
-                    kind = found.WhichOneof("type")
-                    if kind == "delta":
-                        parts.append(str(found.delta))
-                    elif kind == "script_finished" and found.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
-                        return Visit("\n".join(parts), True)
-        except TimeoutError:
-            pass
-    return Visit("\n".join(parts), False)
+        yield Session(socket, page, query)
+
+
+async def visit(address: str, page: str, timeout: float, **query: str) -> Visit:
+    """Opens ``page`` with ``query``, waits until its script has run, and leaves."""
+    began = time.perf_counter()
+    async with session(address, page, timeout, query) as here:
+        return await here.run(timeout, began=began)
+
+
+def in_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    """Runs ``work`` in a thread of its own: a browser that another test drives keeps an event loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def visits(address: str, page: str, queries: list[dict[str, str]], timeout: float) -> list[Visit]:
     """All visitors at once."""
 
-    async def all_of_them() -> list[Any]:
+    async def all_of_them() -> list[Visit]:
         return await asyncio.gather(*(visit(address, page, timeout, **query) for query in queries))
 
-    # In a thread of its own: a browser that another test drives keeps an event loop in this one.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(all_of_them())).result()
+    found: list[Visit] = in_a_loop(all_of_them())
+    return found

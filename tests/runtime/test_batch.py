@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from core.errors import InputInvalid, QueueFull
@@ -23,6 +24,8 @@ class Upper:
 
 class FakeEngine:
     """Answers by itself, in pieces that it writes down."""
+
+    at_once = 1
 
     def __init__(self, gate: threading.Semaphore | None = None) -> None:
         self.pieces: list[list[str]] = []
@@ -109,3 +112,38 @@ def test_no_requests_end_at_once() -> None:
     done = job(FakeEngine(), [])
     assert done.wait(10)
     assert done.results() == [] and not done.state().running
+
+
+class Crowd(FakeEngine):
+    """Waits until three pieces are on their way, and finds one that can't be answered."""
+
+    at_once = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.together = threading.Barrier(3)
+        self.met = 0
+
+    def run_batch(self, task: Any, requests: Sequence[str], *, model: str) -> list[Any]:
+        with suppress(threading.BrokenBarrierError):
+            self.together.wait(5)
+            self.met += 1
+        return super().run_batch(task, requests, model=model)
+
+
+def test_an_engine_of_many_machines_gets_several_pieces_at_once_and_answers_stay_in_order() -> None:
+    set_language("en")
+    engine = Crowd()
+    done = job(engine, [f"{n:02d}" for n in range(24)])  # six pieces of four
+    set_language("es")
+    assert done.wait(20)
+    assert answers(done) == [f"{n:02d}" for n in range(24)]
+    assert engine.languages == {"en"} and len(engine.pieces) == engine.met == 6
+    assert done.state().done == 24 and not done.state().message
+
+
+def test_what_ends_one_piece_ends_them_all() -> None:
+    done = job(Crowd(), ["full", *(f"{n:04d}" for n in range(100))])
+    assert done.wait(20)
+    state = done.state()
+    assert state.message == "hay demasiada gente" and not state.running and state.done < 100

@@ -62,3 +62,15 @@ def test_none_at_all(settings: Settings, catalogue: list[ModelEntry], tmp_path: 
     (tmp_path / "test/small/config.json").unlink()
     with pytest.raises(ModelUnavailable, match="famous, other"):
         choose("fill-mask", "es", settings)
+
+
+def test_a_model_of_the_readers_own_answers_where_it_is_asked_to_or_alone(
+    settings: Settings, catalogue: list[ModelEntry], tmp_path: Path
+) -> None:
+    write_model(tmp_path / "test/mine")
+    own = [replace(catalogue[0], key="mine", id="test/mine")]
+    assert choose("fill-mask", "es", settings, own=own).entry.key == "small"
+    chosen = choose("fill-mask", "es", settings, "mine", own)
+    assert (chosen.entry.key, chosen.why) == ("mine", "")
+    (tmp_path / "test/small/config.json").unlink()
+    assert choose("fill-mask", "es", settings, own=own).entry.key == "mine"

@@ -8,7 +8,7 @@ import torch
 
 from core.errors import ModelUnavailable
 from core.runtime import device as devices
-from core.runtime.device import CPU, Device, bytes_per_number, dtype_for, free_bytes, pick_device, total_bytes
+from core.runtime.device import CPU, Device, bytes_per_number, cores, dtype_for, free_bytes, pick_device, total_bytes
 from core.settings import Settings
 
 
@@ -29,6 +29,15 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelUnavailable, match="TALLER_DEVICE=cpu"):
         pick_device(Settings(device="cuda"))
+
+
+def test_cores_mind_what_openmp_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(6)), raising=False)
+    found = {}
+    for told in ("", "1", "4", "64", "0", "many"):
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+        found[told] = cores()
+    assert found == {"": 6, "1": 1, "4": 4, "64": 6, "0": 6, "many": 6}
 
 
 def test_names_are_torchs() -> None:

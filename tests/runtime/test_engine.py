@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.errors import InputInvalid, OutOfMemory, QueueFull, TallerError
+from core.errors import InputInvalid, OutOfMemory, QueueFull, TallerError, TooManyOfYours
 from core.i18n import set_language
 from core.runtime import engine as engines
 from core.runtime.bundle import ModelBundle
+from core.runtime.caller import Caller, Withdrawn, calling
 from core.runtime.device import CPU, Device
 from core.runtime.engine import Engine, Outcome
 from core.runtime.loading import load_bundle
+from core.runtime.metrics import REGISTRY
 from core.runtime.pool import ModelPool
 from core.settings import Settings
 
@@ -127,6 +129,166 @@ def test_one_bad_request_does_not_spoil_its_neighbours(pool: ModelPool) -> None:
         with pytest.raises(InputInvalid, match="vacío"):
             bad.result()
         assert all(outcome.result().result.shape == (384,) for outcome in good)
+
+
+def test_a_worker_without_other_work_looks_for_company(pool: ModelPool) -> None:
+    engine, task = make(pool, workers=1, batch_window=1), Vectors()
+    with pool.use("minilm"), ThreadPoolExecutor(8) as threads:
+        outcomes = list(threads.map(lambda n: engine.run(task, f"text {n}", model="minilm"), range(8)))
+    assert task.sizes == [8] and {outcome.batch for outcome in outcomes} == {8}
+
+
+def test_without_a_window_nobody_waits_for_company(pool: ModelPool) -> None:
+    engine, task = make(pool, workers=1, batch_window=0), Vectors()
+    assert [engine.run(task, f"text {n}", model="minilm").batch for n in range(3)] == [1, 1, 1]
+
+
+def test_who_waits_for_something_else_is_not_kept_waiting_by_a_window(pool: ModelPool) -> None:
+    engine, slow = make(pool, workers=1, batch_window=1), Slow(max_batch=1)
+    slow.latch.set()
+    task = Vectors()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(engine.run, task, "a", model="minilm")
+        while not engine.running():
+            time.sleep(0.001)
+        began = time.perf_counter()
+        other = threads.submit(engine.run, slow, 2, model="minilm").result()
+        assert other.result == 4
+        assert time.perf_counter() - began - first.result().compute_ms / 1000 < 0.9
+
+
+def test_twenty_visitors_get_what_single_calls_give(pool: ModelPool) -> None:
+    from core.tasks.classification import TASK, ClassificationRequest
+
+    # Of all lengths, so that the batch falls into parts; one of them is no text at all.
+    texts = [f"visitor {n} liked the film " + "and the music " * (n % 6) + "very much" for n in range(20)]
+    texts[7] = " "
+    engine = make(pool, workers=1, batch_window=0.2)
+    alone = [
+        None if n == 7 else engine.run(TASK, ClassificationRequest(t), model="sentiment-en").result
+        for n, t in enumerate(texts)
+    ]
+
+    def ask(text: str) -> object:
+        try:
+            return engine.run(TASK, ClassificationRequest(text), model="sentiment-en")
+        except InputInvalid as error:
+            return error
+
+    for _turn in range(3):
+        with ThreadPoolExecutor(20) as threads:
+            found = list(threads.map(ask, texts))
+        for n, (one, together) in enumerate(zip(alone, found, strict=True)):
+            if one is None:
+                assert isinstance(together, InputInvalid), n
+                continue
+            assert isinstance(together, Outcome)
+            assert together.result.tokens == one.tokens
+            assert [label.name for label in together.result.labels] == [label.name for label in one.labels]
+            for a, b in zip(together.result.labels, one.labels, strict=True):
+                assert a.probability == pytest.approx(b.probability, abs=1e-5)
+        # What failed was taken out by halves, not by computing all alone.
+        assert max(outcome.batch for outcome in found if isinstance(outcome, Outcome)) >= 5
+
+
+def test_a_giant_among_others_takes_only_its_own_room(pool: ModelPool) -> None:
+    class Greedy(Vectors):
+        def run(self, bundle: ModelBundle, requests: Sequence[str]) -> list[torch.Tensor]:
+            if "giant" in requests:
+                return [torch.empty(2**60)]
+            return super().run(bundle, requests)
+
+    engine, slow, task = make(pool, workers=1), Slow(), Greedy()
+    with ThreadPoolExecutor(8) as threads:
+        first = threads.submit(engine.run, slow, 1, model="minilm")
+        assert slow.begun.wait(30)
+        good = [threads.submit(engine.run, task, f"text {n}", model="minilm") for n in range(3)]
+        giant = threads.submit(engine.run, task, "giant", model="minilm")
+        while engine.waiting() < 4:
+            time.sleep(0.001)
+        slow.latch.set()
+        first.result()
+        with pytest.raises(OutOfMemory):
+            giant.result()
+        assert all(outcome.result().result.shape == (384,) for outcome in good)
+
+
+class Leaves:
+    """A visitor who goes when told to."""
+
+    def __init__(self) -> None:
+        self.gone = threading.Event()
+
+    def check(self) -> None:
+        if self.gone.is_set():
+            raise Withdrawn
+
+
+def test_whoever_leaves_gives_up_their_place(pool: ModelPool) -> None:
+    engine, slow, task, leaver = make(pool, workers=1), Slow(), Vectors("leaving"), Leaves()
+
+    def ask(text: str, caller: Caller) -> Outcome[torch.Tensor]:
+        with calling(caller):
+            return engine.run(task, text, model="minilm")
+
+    with ThreadPoolExecutor(4) as threads:
+        first = threads.submit(engine.run, slow, 1, model="minilm")
+        assert slow.begun.wait(30)
+        leaves = threads.submit(ask, "leaves", Caller("a", leaver.check))
+        stays = threads.submit(ask, "stays", Caller("b"))
+        while engine.waiting() < 2:
+            time.sleep(0.001)
+        leaver.gone.set()
+        with pytest.raises(Withdrawn):
+            leaves.result(10)
+        assert engine.waiting() == 1
+        slow.latch.set()
+        first.result()
+        assert stays.result().batch == 1
+    # The text of whoever left was never computed, and is no error for whoever watches.
+    assert task.sizes == [1]
+    counted = {"task": "leaving", "outcome": "withdrawn"}
+    assert REGISTRY.get_sample_value("taller_requests_total", counted) == 1
+
+
+def test_what_is_being_computed_is_finished_before_its_model_is_let_go(pool: ModelPool) -> None:
+    engine, slow, leaver = make(pool, workers=1), Slow(), Leaves()
+
+    def ask() -> None:
+        with calling(Caller("a", leaver.check)):
+            engine.run(slow, 1, model="minilm")
+
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(ask)
+        assert slow.begun.wait(30)
+        leaver.gone.set()
+        time.sleep(0.3)
+        assert not running.done()
+        assert next(model for model in pool.loaded() if model.key == "minilm").in_use == 1
+        slow.latch.set()
+        with pytest.raises(Withdrawn):
+            running.result(10)
+    assert next(model for model in pool.loaded() if model.key == "minilm").in_use == 0
+
+
+def test_one_visitor_may_not_fill_the_queue(pool: ModelPool) -> None:
+    engine, slow = make(pool, workers=1, requests_per_session=2), Slow()
+
+    def ask(n: int, who: str) -> Outcome[int]:
+        with calling(Caller(who)):
+            return engine.run(slow, n, model="minilm")
+
+    with ThreadPoolExecutor(4) as threads:
+        greedy = [threads.submit(ask, n, "a") for n in (1, 2)]
+        while engine.waiting() + engine.running() < 2:
+            time.sleep(0.001)
+        with pytest.raises(TooManyOfYours, match=r"Ya tienes 2 peticiones .* Tu texto sigue aquí"):
+            ask(3, "a")
+        modest = threads.submit(ask, 4, "b")
+        slow.latch.set()
+        assert [one.result().result for one in (*greedy, modest)] == [2, 4, 8]
+    # Their places are free again.
+    assert ask(5, "a").result == 10
 
 
 def test_a_full_queue_refuses_at_once_and_keeps_the_others(pool: ModelPool) -> None:

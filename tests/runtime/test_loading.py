@@ -40,6 +40,17 @@ def test_the_model_of_the_pip_package_is_loaded_whole() -> None:
     assert 0 <= bundle.bytes - 4 * entry("minilm").weights.parameters < 10_000
 
 
+@pytest.mark.parametrize("key", ["minilm", "sentiment-en"])
+def test_a_model_that_was_loaded_while_computing_can_be_asked_for_gradients(key: str) -> None:
+    with torch.inference_mode():
+        bundle = load_bundle(entry(key), Settings(), CPU)
+    assert not any(tensor.is_inference() for tensor in bundle.model.state_dict().values())
+    ids = bundle.tokenizer("a text", return_tensors="pt")["input_ids"]
+    first = bundle.model(input_ids=ids)[0].sum()
+    first.backward()
+    assert bundle.model.get_input_embeddings().weight.grad.abs().sum() > 0
+
+
 def test_english_bert_is_not_mistaken_for_the_weights_that_ship() -> None:
     # Its vocabulary is in the same package as MiniLM's weights; the weights are not BERT's.
     found = locate_model(entry("bert-uncased"), Settings(offline=True))

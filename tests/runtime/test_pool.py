@@ -202,6 +202,32 @@ def test_unloading_lets_the_weights_go(settings: Settings, catalogue: object, fr
     assert [e.bytes for e in log.since()] == [100 * MIB, -100 * MIB]
 
 
+def test_replaced_files_are_loaded_for_the_next_who_asks(
+    settings: Settings, catalogue: object, free: object, tmp_path: Path
+) -> None:
+    loader = Loader()
+    pool = ModelPool(settings, CPU, loader)
+    assert pool.revision("no such model") == ""
+    first = pool.revision("a")
+    with pool.use("a") as old:
+        assert pool.revision("a") == first != ""
+        write_model(tmp_path / "test" / "a", hidden_size=16)
+        second = pool.revision("a")
+        assert second not in ("", first)
+        with pool.use("a") as new:
+            assert (old.model.config.hidden_size, new.model.config.hidden_size) == (32, 16)
+        with pool.use("a") as again:
+            assert again.model is new.model
+    assert loader.loads == ["a cpu"] * 2
+    (model,) = pool.loaded()
+    assert (model.uses, model.in_use) == (2, 0)
+    # Somebody is just copying: what is in memory is whole, and goes on answering.
+    (tmp_path / "test" / "a" / "config.json").unlink()
+    assert pool.revision("a") == second
+    with pool.use("a") as kept:
+        assert kept.model is new.model
+
+
 def test_a_full_card_falls_back_to_the_cpu(settings: Settings, catalogue: object, free: object, log: EventLog) -> None:
     loader = Loader()
     loader.error = lambda device: torch.OutOfMemoryError("CUDA out of memory") if device == GPU else None
@@ -290,3 +316,25 @@ print(loaded - before, after - before)
     taken, kept = map(float, out.stdout.split())
     assert taken > 80
     assert kept < 0.1 * taken
+
+
+def test_a_model_of_somebodys_own_goes_when_it_is_deleted(
+    settings: Settings, catalogue: dict[str, ModelEntry], free: object, log: EventLog
+) -> None:
+    own = {"mine": catalogue.pop("a")}
+
+    def more(key: str) -> ModelEntry | None:
+        if key == "mine" and not own:
+            raise ModelUnavailable("deleted")
+        return own.get(key)
+
+    pool = ModelPool(settings, CPU, Loader(), more)
+    with pool.use("mine"):
+        own.clear()
+        # Somebody computes with it still; nobody new gets it.
+        with pytest.raises(ModelUnavailable, match="deleted"), pool.use("mine"):
+            pass
+        assert pool.state("mine") == "absent"
+    assert pool.used_bytes() == 0
+    with pytest.raises(ModelUnavailable, match="catálogo"), pool.use("nobody's"):
+        pass

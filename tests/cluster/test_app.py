@@ -1,0 +1,212 @@
+"""The application under a real Ray cluster on this machine: it answers as the app would, and may be killed."""
+
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from core.runtime.device import CPU
+from core.runtime.engine import Engine, Outcome
+from core.runtime.pool import ModelPool
+from core.runtime.ray_engine import RayEngine, why_local
+from core.runtime.stream import Stream
+from core.settings import Settings
+from core.tasks import fill_mask, generation, similarity
+from core.tasks.fill_mask import FillMaskRequest
+from core.tasks.generation import GenerationRequest
+from tests.cluster.servers import SECRET, make, wait_until
+from tests.conftest import ROOT, free_port
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install -r requirements-ray.txt"
+)
+
+
+class Cluster:
+    """A cluster of one replica in processes of its own."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        for _attempt in range(3):
+            if self._starts():
+                return
+        raise AssertionError("the cluster did not start")
+
+    def _starts(self) -> bool:
+        """Starts it. Ray gives its own parts no more than half a minute, which a busy machine may need twice."""
+        environment = os.environ | {"TALLER_RAY_SECRET": SECRET, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "core.cluster", "--replicas", "1", "--cluster-port", str(self.port)]
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        if any(line.startswith("The cluster answers") for line in self.process.stdout):
+            return True
+        self.process.wait()
+        return False
+
+    def parts(self) -> list[psutil.Process]:
+        """All its processes."""
+        return [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+
+    def replica(self) -> psutil.Process:
+        """The process that computes."""
+        (found,) = (part for part in self.parts() if "ServeReplica" in " ".join(part.cmdline()))
+        return found
+
+    def kill(self) -> None:
+        """All of it at once, whatever it is doing."""
+        parts = self.parts() if self.process.poll() is None else []
+        for part in parts:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                part.kill()
+        psutil.wait_procs(parts, timeout=20)
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def pool() -> ModelPool:
+    return ModelPool(Settings(), CPU)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    made = Cluster(free_port())
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def engine(cluster: Cluster, pool: ModelPool) -> Iterator[RayEngine]:
+    made = make(cluster.port, pool, timeout=20)
+    yield made
+    made.close()
+
+
+def ask(engine: Engine, text: str = "El sol sale por la [MASK].") -> Outcome[Any]:
+    return engine.run(fill_mask.TASK, FillMaskRequest(text), model="mini-beto")
+
+
+def without_times(outcome: Outcome[Any]) -> Any:
+    return replace(outcome.result, timing=None)
+
+
+def test_the_same_answer_to_the_last_bit(engine: RayEngine, pool: ModelPool) -> None:
+    found, here = ask(engine), ask(Engine(pool, Settings()))
+    assert without_times(found) == without_times(here)
+    assert (found.engine, found.note, here.engine) == ("ray", "", "local")
+    requests = [FillMaskRequest(f"El número {n} es [MASK].") for n in range(16)]
+    there = engine.run_batch(fill_mask.TASK, requests, model="mini-beto")
+    own = Engine(pool, Settings()).run_batch(fill_mask.TASK, requests, model="mini-beto")
+    for one, other in zip(there, own, strict=True):
+        assert isinstance(one, Outcome) and isinstance(other, Outcome)
+        assert without_times(one) == without_times(other) and one.batch == 16
+
+
+def test_requests_that_come_together_are_computed_together(engine: RayEngine, pool: ModelPool) -> None:
+    texts = [f"La número {n} se llama [MASK]." for n in range(24)]
+    ask(engine)
+    with ThreadPoolExecutor(24) as threads:
+        found = list(threads.map(lambda text: ask(engine, text), texts))
+    assert {one.engine for one in found} == {"ray"}
+    assert max(one.batch for one in found) > 1
+    for text, outcome in zip(texts, found, strict=True):
+        own = ask(Engine(pool, Settings()), text).result.gaps[0].candidates
+        there = outcome.result.gaps[0].candidates
+        assert [one.probability for one in there] == pytest.approx([one.probability for one in own], abs=1e-5)
+
+
+def test_several_models_share_a_replica(engine: RayEngine) -> None:
+    pair = similarity.SimilarityRequest(("The sun rises.", "The sun comes up."))
+    found = engine.run(similarity.TASK, pair, model="minilm")
+    assert (found.engine, found.model_key) == ("ray", "minilm")
+    assert ask(engine).engine == "ray"
+
+
+def writing(engine: RayEngine, tokens: int) -> tuple[Stream[Any], threading.Thread, list[Outcome[Any]]]:
+    stream: Stream[Any] = Stream()
+    outcomes: list[Outcome[Any]] = []
+    request = GenerationRequest("En un lugar de la", tokens=tokens, stream=stream)
+    thread = threading.Thread(target=lambda: outcomes.append(engine.run(generation.TASK, request, model="mini-gpt")))
+    thread.start()
+    return stream, thread, outcomes
+
+
+def read(stream: Stream[Any], thread: threading.Thread, at_least: int) -> None:
+    end = time.monotonic() + 90
+    while len(stream.poll()) < at_least:
+        assert time.monotonic() < end and thread.is_alive()
+        time.sleep(0.01)
+
+
+def ended(stream: Stream[Any], thread: threading.Thread) -> None:
+    while thread.is_alive():
+        stream.poll()
+        thread.join(0.05)
+
+
+def test_a_text_comes_as_it_is_written_and_stops_when_it_is_told(engine: RayEngine) -> None:
+    stream, thread, outcomes = writing(engine, 200)
+    read(stream, thread, 3)
+    stream.stop()
+    ended(stream, thread)
+    assert (outcomes[0].engine, outcomes[0].result.finish) == ("ray", "stopped")
+    assert 3 <= len(outcomes[0].result.steps) < 200
+
+
+def test_a_replica_killed_while_it_writes_is_replaced(cluster: Cluster, engine: RayEngine) -> None:
+    stream, thread, outcomes = writing(engine, 200)
+    read(stream, thread, 3)
+    before = cluster.replica().pid
+    os.kill(before, signal.SIGKILL)
+    ended(stream, thread)
+    assert (outcomes[0].engine, outcomes[0].note) == ("local", why_local("broken"))
+    assert stream.poll() == list(outcomes[0].result.steps) and len(outcomes[0].result.steps) == 200
+    end = time.monotonic() + 90
+    while ask(engine).engine != "ray":
+        assert time.monotonic() < end, engine.state()
+        time.sleep(0.2)
+    assert cluster.replica().pid != before
+
+
+def test_a_cluster_killed_while_it_writes_comes_back(pool: ModelPool) -> None:
+    first = Cluster(free_port())
+    engine = make(first.port, pool, timeout=20)
+    stream, thread, outcomes = writing(engine, 200)
+    read(stream, thread, 3)
+    first.kill()
+    ended(stream, thread)
+    assert outcomes[0].engine == "local" and len(outcomes[0].result.steps) == 200
+    assert ask(engine).engine == "local"
+    second = Cluster(first.port)
+    try:
+        wait_until(engine, None, 90)
+        assert ask(engine).engine == "ray"
+    finally:
+        engine.close()
+        second.kill()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Ray, about its own models
+def test_the_configuration_is_one_that_serve_takes() -> None:
+    yaml = pytest.importorskip("yaml")  # comes with Ray
+    from ray.serve.schema import ServeDeploySchema
+
+    from core.cluster.app import Options, build
+
+    read_in = yaml.safe_load(Path(ROOT / "core/cluster/serve.yaml").read_text(encoding="utf-8"))
+    (application,) = ServeDeploySchema(**read_in).applications
+    assert application.import_path == "core.cluster.app:build"
+    options = Options(**application.args)
+    assert set(application.args) == set(Options.model_fields)
+    assert build(options) is not None

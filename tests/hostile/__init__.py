@@ -1,0 +1,1 @@
+"""Input that means harm: through links, without a browser, and a little of it in Chromium."""
