@@ -7,6 +7,7 @@ from core.ui.navigation import require_app
 
 require_app()
 
+from core.ui.classroom import show_classroom  # noqa: E402
 from core.ui.glossary import glossary_marks  # noqa: E402
 from core.ui.messages import errors_shown  # noqa: E402
 from core.ui.owner import keep_owner  # noqa: E402
@@ -30,6 +31,8 @@ with errors_shown():
     if view == "runs":
         from core.ui.tuning.runs import show_runs
 
+        # Before anything slow, so that whoever reloads just after pressing Entrenar still comes back here.
+        keys.state().publish()
         show_runs()
     else:
         form.choose_task()
@@ -58,6 +61,7 @@ with errors_shown():
                 form.settle(base, data.language)
                 show_compare(data, form.request(data, base))
 
+show_classroom(keys.state())
 # Last: it shows nothing, and would push the title down.
 keep_owner()
 keys.state().publish()

@@ -3,6 +3,10 @@
 The folders are the truth, so a restart of the app loses nothing: a run whose worker still lives goes on and is
 watched, one whose worker died goes on from its checkpoint, and those that waited wait in the same order. Durations
 are measured with the monotonic clock, and the order is a number: a clock that jumps changes neither.
+
+Where there is a cluster (``TALLER_RAY_ADDRESS``), its machines work on the runs and this queue sends them there one by
+one (``away.py``). A lost cluster is waited for ``TALLER_TRAINING_CLUSTER_WAIT`` seconds; then this machine goes on from
+the run's checkpoint, as it does at once where the cluster doesn't see the folder.
 """
 
 import json
@@ -16,23 +20,28 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
+from core.catalog import ModelEntry
 from core.errors import InputInvalid, QueueFull, TallerError
 from core.i18n import format_duration, format_number
 from core.i18n import gettext as _
+from core.runtime.cluster_line import Line, Lost
 from core.runtime.events import Event, events
 from core.settings import Settings
+from core.training.away import AwayRun, ClusterDesk, Connection, Ending, wait_for
 from core.training.data import DataSet
-from core.training.run import OVER, About, RunFolder, State, Status, owner_hash
+from core.training.run import OVER, About, RunFolder, State, Status, Turn, owner_hash
+from core.training.tuned import key_of, tuned_entry
 from core.training.tuning.forecast import Forecast
 from core.training.tuning.request import TuningRequest, check
-from core.training.worker import AGAIN, REASONS, TAKEN
+from core.training.worker import AGAIN, DONE, ELSEWHERE, REASONS, TAKEN
 
 _LOOK_EVERY_S: Final = 0.5
 _TIDY_EVERY_S: Final = 60.0
@@ -40,6 +49,13 @@ _TIDY_EVERY_S: Final = 60.0
 _MOST_DEATHS: Final = 2
 _UNKNOWN_S: Final = 120.0
 _FORECAST_S: Final = 180.0
+WORKER_ENVIRONMENT: Final = {
+    # Threads that wait for work would otherwise spin, and take from the pages what they don't use.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Each length of a batch has its own matrix products, of which oneDNN keeps a thousand, with copies of weights.
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16",
+}
 _PROJECT: Final = Path(__file__).resolve().parents[2]
 
 _log = logging.getLogger(__name__)
@@ -55,6 +71,7 @@ class RunView:
         state: how it stands.
         ahead: runs that come before it; ``None`` unless it waits.
         wait_s: about how long until it begins, in seconds; ``None`` unless it waits.
+        turn: whose turn it is.
     """
 
     id: str
@@ -62,6 +79,7 @@ class RunView:
     state: State
     ahead: int | None = None
     wait_s: float | None = None
+    turn: Turn = field(default_factory=Turn)
 
 
 def command(run: RunFolder, *more: str) -> list[str]:
@@ -69,16 +87,20 @@ def command(run: RunFolder, *more: str) -> list[str]:
     return [sys.executable, "-m", "core.training.worker", *more, str(run.path)]
 
 
-def start_worker(run: RunFolder, *more: str) -> "subprocess.Popen[bytes]":
-    """Starts a worker that outlives this process; what it prints goes to ``log.txt``."""
-    # Threads that wait for work would otherwise spin, and take from the pages what they don't use.
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+def start_worker(run: RunFolder, *more: str, tied: bool = False) -> "subprocess.Popen[bytes]":
+    """Starts a worker; what it prints goes to ``log.txt``.
+
+    Args:
+        run: its folder.
+        more: options of its command line.
+        tied: it ends with this process; otherwise it outlives it.
+    """
     with (run.path / "log.txt").open("ab") as log:
         return subprocess.Popen(
-            command(run, *more),
+            command(run, *more, *(("--tied",) if tied else ())),
             cwd=_PROJECT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
+            env={**os.environ, **WORKER_ENVIRONMENT},
+            stdin=subprocess.PIPE if tied else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -91,15 +113,26 @@ class TrainingJobs:
     Args:
         settings: where the folders are, and how many may run and wait.
         start: starts a worker (tests give another).
+        gone: called with the id of a run that was deleted.
     """
 
-    def __init__(self, settings: Settings, start: "Callable[..., subprocess.Popen[bytes]]" = start_worker) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        start: "Callable[..., subprocess.Popen[bytes]]" = start_worker,
+        gone: Callable[[str], None] = lambda _id: None,
+    ) -> None:
         self._settings = settings
         self._start = start
+        self._gone = gone
         self.folder = settings.training_folder
         self._lock = threading.RLock()
         self._measuring = threading.Lock()
         self._own: dict[str, subprocess.Popen[bytes]] = {}
+        self._away: dict[str, AwayRun] = {}
+        self._clustered = settings.ray_address is not None
+        self._cluster = ClusterDesk(Line(settings) if self._clustered else None)
+        self._connection = Connection(self._cluster)
         self._over: dict[str, tuple[About, State]] = {}
         self._seen_over: dict[str, float] = {}
         self._told: set[str] = set()
@@ -122,6 +155,7 @@ class TrainingJobs:
         self._end.set()
         if self._thread is not None:
             self._thread.join(5)
+        self._cluster.close()
         with suppress(OSError):
             self._desk.release(force=True)
 
@@ -161,7 +195,11 @@ class TrainingJobs:
                     elif (now := run.state) is not None and now.status == "waiting":
                         waiting.append((about, run, now))  # it keeps its place: before those that came later
                 elif state.status == "waiting":
-                    if run.cancelled:
+                    if self._starts_away(run):
+                        running += 1
+                    elif (now := run.state) is None or now.status != "waiting":
+                        continue  # it has ended meanwhile
+                    elif run.cancelled:
                         run.put(replace(state, status="cancelled"))
                     elif run.id in self._own and self._own[run.id].poll() is None:
                         running += 1  # it was started, and hasn't said so yet
@@ -186,6 +224,9 @@ class TrainingJobs:
                 if state.status in OVER:
                     self._over[run.id] = (about, state)
                     self._reap(run)
+                    if (away := self._away.pop(run.id, None)) is not None:
+                        away.end()
+                        self._close_turn(run)
                 found.append((run, about, state))
         return found
 
@@ -202,9 +243,21 @@ class TrainingJobs:
             return True
         if run.id not in self._told:
             self._told.add(run.id)
-            about = run.about
-            events().add(Event("training", about.name if about else run.id))
+            # By its key: everybody sees the curves, and its name is the owner's.
+            events().add(Event("training", key_of(run.id)))
+        turn = run.turn
+        why, wait = self._connection.why_not(self._settings.training_cluster_wait) if self._clustered else ("", False)
+        if wait:
+            if (turn.place, turn.why) != ("cluster", why):
+                run.put_turn(replace(turn, place="cluster", open=False, why=why))
+            return True  # its place in the queue is kept: those behind it wait, too
         try:
+            if self._clustered and not why:
+                run.put_turn(Turn(turn.number + 1, "cluster", open=True))
+                self._away[run.id] = self._sent_away(run, turn.number + 1, start=True)
+                return True
+            if self._clustered or turn.number:
+                run.put_turn(Turn(turn.number + 1, "local", why=why))
             self._own[run.id] = self._start(run)
         except OSError as error:
             _log.warning("no worker for %s: %s", run.id, error)
@@ -213,13 +266,78 @@ class TrainingJobs:
             return False
         return True
 
+    def _away_run(self, run: RunFolder) -> AwayRun | None:
+        """The turn on the cluster that this run has; one that an earlier process of the app gave is watched, too."""
+        away = self._away.get(run.id)
+        if away is None and run.id not in self._own and (turn := run.turn).open and turn.place == "cluster":
+            away = self._away[run.id] = self._sent_away(run, turn.number, start=False)
+        return away
+
+    def _sent_away(self, run: RunFolder, turn: int, *, start: bool, options: tuple[str, ...] = ()) -> AwayRun:
+        wait_s = self._settings.training_cluster_wait
+        return AwayRun(run, turn, self._cluster, start=start, wait_s=wait_s, options=options)
+
+    def _starts_away(self, run: RunFolder) -> bool:
+        """Whether the cluster was told to begin with a waiting run, and may still do so."""
+        away = self._away_run(run)
+        if away is None:
+            return False
+        if run.cancelled:
+            away.end()
+        elif (ending := away.poll()) is None:
+            self._tell(run, away)
+            return True
+        else:
+            self._note_ending(ending)
+            if not ending.full and ending.trouble is None and ending.code not in (DONE, TAKEN, AGAIN, ELSEWHERE):
+                # It ended before it began: a cluster that lacks something is no better than one that is away.
+                self._connection.lost("broken")
+        del self._away[run.id]
+        self._close_turn(run)
+        return False
+
+    def _note_ending(self, ending: Ending) -> None:
+        if ending.code == ELSEWHERE:
+            _log.warning("the cluster doesn't see %s: runs are trained on this machine", self.folder)
+            self._connection.elsewhere()
+        if ending.full:
+            _log.warning("the cluster has no room: runs are trained on this machine")
+            self._connection.full()
+        elif ending.trouble is not None:
+            _log.warning("the cluster is lost (%s): its runs wait for it", ending.trouble)
+            self._connection.lost(ending.trouble)
+
+    @staticmethod
+    def _tell(run: RunFolder, away: AwayRun) -> None:
+        """Notes what a page says of the cluster."""
+        why = away.trouble or ("pending" if away.pending else "")
+        if (turn := run.turn).why != why:
+            run.put_turn(replace(turn, why=why))
+
+    @staticmethod
+    def _close_turn(run: RunFolder) -> None:
+        with suppress(OSError):
+            run.put_turn(replace(run.turn, open=False))
+
     def _still_runs(self, run: RunFolder) -> bool:
         """Whether a running run has a process; if not, notes why, or lets it wait for the next one."""
         process = self._own.get(run.id)
         if process is not None and process.poll() is None:
             return True
         code = self._reap(run)
-        if run.busy():
+        ending = None
+        if (away := self._away_run(run)) is not None:
+            ending = away.poll()
+            if away.beating:
+                self._connection.works()
+            if ending is None:
+                self._tell(run, away)
+                return True
+            self._note_ending(ending)
+            del self._away[run.id]
+            self._close_turn(run)
+            code = ending.code
+        elif run.busy():
             return True
         # It may have written its end between our look and its death.
         fresh = run.state
@@ -229,6 +347,8 @@ class TrainingJobs:
             run.put(replace(fresh, status="cancelled"))
         elif code is not None and code in REASONS:
             run.put(replace(fresh, status="failed", reason=REASONS[code]))
+        elif ending is not None and (ending.full or ending.trouble is not None):
+            run.put(replace(fresh, status="waiting", tries=fresh.tries - 1))  # it wasn't the run's fault
         elif fresh.tries > _MOST_DEATHS and self._step(run) <= fresh.reached:
             run.put(replace(fresh, status="failed", reason="killed"))
         elif code not in (TAKEN, AGAIN):
@@ -248,6 +368,7 @@ class TrainingJobs:
             if now - seen > 3600 * self._settings.training_keep_hours:
                 self._forget(id_)
                 RunFolder(self.folder / id_).delete()
+                self._gone(id_)
         with suppress(OSError):
             for path in self.folder.glob(".forecast-*"):
                 seen = self._seen_over.setdefault(path.name, now)
@@ -341,6 +462,11 @@ class TrainingJobs:
         over = [(RunFolder(self.folder / id_), about, state) for id_, (about, state) in list(self._over.items())]
         return [*over, *self._runs()]
 
+    def counts(self) -> tuple[int, int]:
+        """How many runs train and how many wait, all visitors' together."""
+        states = [state.status for _run, _about, state in self._all()]
+        return states.count("running"), states.count("waiting")
+
     def _owned(self, owner: str, id_: str) -> RunFolder:
         # An id comes from a browser; ours are 16 hexadecimal digits, and nothing else is ever a path here.
         known = len(id_) == 16 and all(letter in "0123456789abcdef" for letter in id_)
@@ -380,19 +506,26 @@ class TrainingJobs:
                 return view
         raise InputInvalid(_("Este entrenamiento ya no está."))
 
+    def models(self, owner: str) -> list[ModelEntry]:
+        """The models of the visitor's finished runs, the newest first."""
+        done = (view for view in self.views(owner) if view.state.status == "done")
+        found = (tuned_entry(RunFolder(self.folder / view.id)) for view in done)
+        return [item for item in found if item is not None]
+
     def _view(
         self, item: tuple[RunFolder, About, State], everyone: Sequence[tuple[RunFolder, About, State]]
     ) -> RunView:
         run, about, state = item
+        turn = run.turn
         if state.status != "waiting":
-            return RunView(run.id, about, state)
+            return RunView(run.id, about, state, turn=turn)
         before = [
             other
             for other in everyone
             if other[2].status == "running" or (other[2].status == "waiting" and other[1].place < about.place)
         ]
         seconds = sum(self._left_s(*other) for other in before) / self._settings.training_at_once
-        return RunView(run.id, about, state, len(before), seconds)
+        return RunView(run.id, about, state, len(before), seconds, turn)
 
     def _left_s(self, run: RunFolder, about: About, state: State) -> float:
         whole = about.forecast_s or self._typical_s()
@@ -425,7 +558,7 @@ class TrainingJobs:
             if process is not None and process.poll() is None:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGTERM)
-            elif state is not None and state.status == "waiting" and not run.busy():
+            elif state is not None and state.status == "waiting" and not run.turn.open and not run.busy():
                 run.put(replace(state, status="cancelled"))
 
     def go_on(self, owner: str, id_: str) -> None:
@@ -462,9 +595,20 @@ class TrainingJobs:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait(5)
+        self._end_away(run)
         with self._lock:
+            self._away.pop(id_, None)
             self._forget(id_)
             run.delete()
+        self._gone(id_)
+
+    def _end_away(self, run: RunFolder) -> None:
+        """Ends whoever works on a run on the cluster; one that can't be told leaves when the folder is gone."""
+        turn = run.turn
+        if turn.open and turn.place == "cluster":
+            told = self._sent_away(run, turn.number, start=False).end()
+            with suppress(Lost, TimeoutError, CancelledError):
+                told.result(5)
 
     def forecast(self, request: TuningRequest, data: DataSet) -> Forecast:
         """Measures three steps in a process of their own; one measure at a time, the others wait.
@@ -479,13 +623,9 @@ class TrainingJobs:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 path = self.folder / f".forecast-{secrets.token_hex(8)}"
                 run = RunFolder.create(path, request, data, name="", owner=secrets.token_hex(16), place=0)
-                process = self._start(run, "--forecast")
-                try:
-                    process.wait(_FORECAST_S)
-                except subprocess.TimeoutExpired:
-                    with suppress(ProcessLookupError, PermissionError):
-                        os.killpg(process.pid, signal.SIGKILL)
-                    process.wait(5)
+                code = self._measure_away(run) if self._clustered else None
+                if not (run.path / "forecast.json").is_file():
+                    code = self._measure_here(run)
                 found: dict[str, Any] = {}
                 with suppress(OSError, ValueError):
                     found = json.loads((run.path / "forecast.json").read_text(encoding="utf-8"))
@@ -493,13 +633,36 @@ class TrainingJobs:
                     return Forecast(**found)
                 raise TallerError(
                     found.get("message")
-                    or failure_text(found.get("reason") or REASONS.get(process.returncode, "other"))
+                    or failure_text(found.get("reason") or REASONS.get(code if code is not None else -1, "other"))
                 )
             except OSError as error:
                 raise TallerError(failure_text("disk" if error.errno == 28 else "other")) from error
             finally:
                 if run is not None:
                     run.delete()
+
+    def _measure_here(self, run: RunFolder) -> int | None:
+        process = self._start(run, "--forecast")
+        try:
+            process.wait(_FORECAST_S)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(5)
+        return process.returncode
+
+    def _measure_away(self, run: RunFolder) -> int | None:
+        """Measures on the cluster; where that can't be, nothing is written, and this machine measures."""
+        if self._connection.why_not(0.0)[0]:
+            return None
+        run.put_turn(Turn(1, "cluster", open=True))
+        away = self._sent_away(run, 1, start=True, options=("--forecast",))
+        ending = wait_for(away.poll, _FORECAST_S)
+        away.end()
+        if ending is None:
+            return None
+        self._note_ending(ending)
+        return ending.code
 
 
 def failure_text(reason: str) -> str:

@@ -7,10 +7,13 @@
     progress.jsonl a line for each report; a line that was cut is passed over
     cancel         somebody asked that it end
     lock           held by the one process that works on it
+    turn.json      whose turn it is, where a cluster may work on it, too
+    beat           changes every second while a cluster's process works on it
     checkpoint.pt  the newest checkpoint (and adapt.pt, adapted.pt during domain adaptation)
     model/         the finished model, result.json its figures, log.txt what the process printed
 
-Every file but the last two is written whole or not at all, so that whoever reads finds the old or the new one.
+Every file but the last two and ``beat`` is written whole or not at all, so that whoever reads finds the old or the
+new one.
 """
 
 import hashlib
@@ -34,6 +37,8 @@ from core.training.tuning.request import TuningRequest, tuning_request
 
 Status = Literal["waiting", "running", "done", "cancelled", "failed"]
 Reason = Literal["", "disk", "memory", "killed", "request", "other"]
+
+Place = Literal["local", "cluster"]
 
 OVER: Final[frozenset[Status]] = frozenset({"done", "cancelled", "failed"})
 
@@ -80,6 +85,24 @@ class About:
     created: float
     forecast_s: float | None = None
     forecast_mib: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whose turn it is to work on a run. Only the queue gives turns; nobody is known by a host's name or a process id.
+
+    Attributes:
+        number: grows with each turn; a worker of an earlier one leaves and writes nothing more.
+        place: on the app's machine, or on the cluster.
+        open: somebody may be working: on the cluster that isn't seen by the lock alone.
+        why: why it is here and not on the cluster, or waits for it: a trouble, ``"elsewhere"`` where the cluster
+            doesn't see the folder, ``"pending"`` while it has no room, ``"full"`` where it had none, or nothing.
+    """
+
+    number: int = 0
+    place: Place = "local"
+    open: bool = False
+    why: str = ""
 
 
 def owner_hash(secret: str) -> str:
@@ -204,6 +227,19 @@ class RunFolder:
         write_text(self.path / "state.json", json.dumps(asdict(state), ensure_ascii=False))
 
     @property
+    def turn(self) -> Turn:
+        """Whose turn it is; the first that there is where nobody gave one."""
+        found = self._json("turn.json")
+        try:
+            return Turn(**found) if found else Turn()
+        except TypeError:
+            return Turn()
+
+    def put_turn(self, turn: Turn) -> None:
+        """Gives the turn to somebody."""
+        write_text(self.path / "turn.json", json.dumps(asdict(turn)))
+
+    @property
     def result(self) -> dict[str, Any] | None:
         """The figures of a finished run."""
         return self._json("result.json")
@@ -261,6 +297,26 @@ class RunFolder:
             return True
         except OSError:
             return False
+
+    @property
+    def beat(self) -> bytes:
+        """The last sign of life of a cluster's process; only whether it changes tells anything."""
+        try:
+            return (self.path / "beat").read_bytes()
+        except OSError:
+            return b""
+
+    def give_beat(self, mark: bytes) -> None:
+        """Writes a sign of life, in the place of the last one: that takes no room on a full disk.
+
+        Args:
+            mark: always of one length.
+        """
+        file = os.open(self.path / "beat", os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            os.write(file, mark)
+        finally:
+            os.close(file)
 
     def cancel(self) -> None:
         """Asks whoever works on it to end."""

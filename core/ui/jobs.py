@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from core.i18n import get_language, set_language
+from core.runtime.caller import calling, current_caller
 
 Res = TypeVar("Res")
 
 
 class Job(Generic[Res]):
-    """Runs ``work`` at once, in the language of whoever began it.
+    """Runs ``work`` at once, in the language and the name of whoever began it.
 
     Args:
         work: what to do.
@@ -19,6 +20,7 @@ class Job(Generic[Res]):
     def __init__(self, work: Callable[[], Res]) -> None:
         self._work = work
         self._language = get_language()
+        self._caller = current_caller()
         self._result: Res | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="job", daemon=True)
@@ -27,7 +29,8 @@ class Job(Generic[Res]):
     def _run(self) -> None:
         set_language(self._language)
         try:
-            self._result = self._work()
+            with calling(self._caller):
+                self._result = self._work()
         except BaseException as error:  # raised again where the result is asked for
             self._error = error
 

@@ -1,13 +1,9 @@
 """The Ajuste fino page in Python: form, link, refusals, and one real run from the button to the result."""
 
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.settings import get_settings
@@ -17,29 +13,16 @@ from core.ui.tuning import state as keys
 from core.ui.tuning.code import program
 from core.ui.tuning.data_section import LANGUAGE
 from core.ui.tuning.state import VIEWS
-from tests.conftest import ROOT
+from tests.fresh import run_fresh
 from tests.pages.conftest import OpenApp, texts
 from tests.training import tiny
 
 LANGUAGES = ("es", "en")
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("hub")
-    tiny.write_encoder(folder)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def machine(unplugged: None, hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A machine with a tiny encoder, whose runs are in a folder of the test's own."""
-    runs = tmp_path / "runs"
-    for name, value in {"MODELS_DIR": hub, "TRAINING_DIR": runs, "DEVICE": "cpu"}.items():
-        monkeypatch.setenv(f"TALLER_{name}", str(value))
-    get_settings.cache_clear()
-    yield runs
-    st.cache_resource.clear()
+def machine(tuning_machine: Path) -> Path:
+    return tuning_machine
 
 
 @pytest.fixture
@@ -223,8 +206,6 @@ def test_one_real_run_from_the_button_to_the_result(open_app: OpenApp, machine: 
     # The code that the page shows, in a fresh interpreter, prints the very measure.
     code = program(run.request, run.data)
     assert code.strip() in [block.value.strip() for block in app.code]
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
-    )
+    done = run_fresh(code, alone=False, timeout=180)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == f"accuracy {result['value']:.4f} (n = {result['n']})"

@@ -23,6 +23,7 @@ from core.training.run import RunFolder, State, owner_hash
 from core.training.tuning.request import TuningRequest
 from core.training.tuning.tune import tune
 from tests.conftest import ROOT
+from tests.fresh import run_fresh
 from tests.training import tiny
 
 ME, OTHER = "a" * 32, "b" * 32
@@ -174,10 +175,8 @@ def test_a_worker_killed_anywhere_loses_nothing(
     stage: str, times: int, settings: Settings, tmp_path: Path, whole: RunFolder
 ) -> None:
     run = new_run(tmp_path / "cut")
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED, str(run.path), stage, str(times)], cwd=ROOT, check=False, timeout=120
-    )
-    assert ended.returncode == -signal.SIGKILL
+    ended = run_fresh(KILLED, str(run.path), stage, str(times), alone=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert not run.busy()
     told = {line["step"]: line["loss"] for line in run.progress() if line.get("kind") == "step"}
     assert worker.work(run) == worker.DONE
@@ -306,6 +305,7 @@ def test_runs_begin_in_their_order_and_know_their_place(jobs: TrainingJobs) -> N
     jobs.tick()
     until(lambda: jobs.view(ME, ids[1]).state.status == "running")
     assert jobs.view(ME, ids[2]).ahead == 1
+    assert jobs.counts() == (1, 1)
 
 
 def test_a_session_and_all_together_have_their_limits(settings: Settings) -> None:
@@ -463,3 +463,16 @@ def test_a_real_run_from_the_queue_to_its_result(settings: Settings) -> None:
     assert run.model is not None
     assert json.loads((run.path / "about.json").read_text())["forecast_s"] == found.seconds
     assert not list(settings.training_folder.glob(".forecast-*"))
+
+
+def test_a_worker_steps_back_behind_the_pages_and_its_session_with_it() -> None:
+    code = "import os; from core.training import worker as w; w._step_back(); print(os.nice(0))"
+    file = Path("/proc/self/autogroup")
+    if file.is_file():
+        code += f"; print(open({str(file)!r}).read())"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, start_new_session=True, cwd=ROOT
+    )
+    niceness, *group = found.stdout.split()
+    assert int(niceness) >= 10
+    assert not group or group[-1] == "10"

@@ -1,15 +1,14 @@
 """A finished model that answers one text at a time: the box to try it in."""
 
-import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from core.errors import InputInvalid
 from core.i18n import gettext as _
+from core.runtime.bundle import ModelBundle
 from core.training.data import DataSet, Labelled, Question, Tagged, spans
 from core.training.tuning import scores
-from core.training.tuning.models import HEADS
 from core.training.tuning.request import TuningRequest
 from core.training.tuning.rows import rows_of
 from core.training.tuning.tune import words_of
@@ -30,55 +29,51 @@ class Answer:
     text: str
 
 
-class TunedModel:
-    """A run's model in memory. Safe to use from any thread.
+class Asking:
+    """The task of answering with a run's model; requests are (text, context), the context for questions alone.
+
+    Unlike the tasks of the page Tareas it reads a text just as the run read its examples: words, window, labels.
 
     Args:
-        folder: the model.
         request: the run's.
         data: the run's; its labels are asked.
     """
 
-    def __init__(self, folder: Path, request: TuningRequest, data: DataSet) -> None:
-        import torch
-        import transformers
+    name = "tuned"
+    attention = False
+    max_batch = 8
 
-        auto = getattr(transformers, f"AutoModelFor{HEADS[request.task]}")
-        self._model: Any = auto.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True).eval()
-        self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    def __init__(self, request: TuningRequest, data: DataSet) -> None:
         self._request = request
         self._data = data
-        self._lock = threading.Lock()
 
-    def answer(self, text: str, context: str = "") -> Answer:
-        """Asks the model.
-
-        Args:
-            text: the text, or the question.
-            context: for questions, the text that holds the answer.
+    def run(self, bundle: ModelBundle, requests: Sequence[tuple[str, str]]) -> list[Answer]:
+        """Asks the model, one text after another.
 
         Raises:
             InputInvalid: there is nothing to read.
         """
-        if not text.strip() or (self._request.task == "questions" and not context.strip()):
-            raise InputInvalid(_("Escribe algo primero: el texto está vacío."))
-        with self._lock:
-            return self._answer(text, context)
+        for text, context in requests:
+            if not text.strip() or (self._request.task == "questions" and not context.strip()):
+                raise InputInvalid(_("Escribe algo primero: el texto está vacío."))
+        return [self._answer(bundle, text, context) for text, context in requests]
 
-    def _rows(self, example: Any) -> list[dict[str, Any]]:
-        return rows_of(self._data, [example], self._tokenizer, self._request.max_length, every=True)
+    def _rows(self, bundle: ModelBundle, example: Any) -> list[dict[str, Any]]:
+        with bundle.lock:
+            return rows_of(self._data, [example], bundle.tokenizer, self._request.max_length, every=True)
 
-    def _answer(self, text: str, context: str) -> Answer:
-        labels = self._data.labels
+    def _answer(self, bundle: ModelBundle, text: str, context: str) -> Answer:
+        labels, device = self._data.labels, bundle.device.name
         if self._request.task == "classification":
-            chances = scores.class_chances(self._model, self._rows(Labelled(text, 0)), "cpu")[0]
+            chances = scores.class_chances(bundle.model, self._rows(bundle, Labelled(text, 0)), device)[0]
             ranked = sorted(zip(labels, chances.tolist(), strict=True), key=lambda pair: -pair[1])
             return Answer(tuple(ranked), (), text)
         if self._request.task == "entities":
             words = words_of(text)
             if not words:
                 raise InputInvalid(_("Escribe algo primero: el texto está vacío."))
-            ((tags, sure),) = scores.word_tags(self._model, self._rows(Tagged(words, ("O",) * len(words))), "cpu")
+            rows = self._rows(bundle, Tagged(words, ("O",) * len(words)))
+            ((tags, sure),) = scores.word_tags(bundle.model, rows, device)
             places, at = [], 0
             for word in words:
                 at = text.index(word, at)
@@ -93,7 +88,7 @@ class TunedModel:
                 text,
             )
         none = any(isinstance(example, Question) and not example.answers for example in self._data.train)
-        rows = self._rows(Question(text, context, ()))
-        ((found, chance),) = scores.answers(self._model, rows, [context], "cpu", may_be_none=none)
+        rows = self._rows(bundle, Question(text, context, ()))
+        ((found, chance),) = scores.answers(bundle.model, rows, [context], device, may_be_none=none)
         start = context.find(found) if found else -1
         return Answer((), ((start, start + len(found), "", chance),) if start >= 0 else (), context)

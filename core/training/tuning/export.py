@@ -69,6 +69,11 @@ def write_json(file: Path, value: Any) -> None:
     partial.replace(file)
 
 
+def zip_folder() -> str:
+    """The one folder in the ZIP of a model."""
+    return "modelo" if get_language() == "es" else "model"
+
+
 def method_name(request: TuningRequest) -> str:
     """The method, for people."""
     return {"head": _("solo la cabeza"), "full": _("todo el modelo"), "lora": "LoRA"}[request.method]
@@ -183,7 +188,7 @@ def write_model(
     write_json(partial / "request.json", request.to_dict())
     write_json(partial / "data.json", data.to_dict())
     (partial / "README.md").write_text(card(request, data, result), encoding="utf-8")
-    (partial / "train.py").write_text(REPEAT.format(folder="modelo" if get_language() == "es" else "model"), "utf-8")
+    (partial / "train.py").write_text(REPEAT.format(folder=zip_folder()), "utf-8")
     done = folder / "model"
     shutil.rmtree(done, ignore_errors=True)
     partial.rename(done)
@@ -194,5 +199,5 @@ def zip_model(folder: Path, out: Path) -> None:
     partial = out.with_name(out.name + ".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         for file in sorted(folder.iterdir()):
-            archive.write(file, f"{'modelo' if get_language() == 'es' else 'model'}/{file.name}")
+            archive.write(file, f"{zip_folder()}/{file.name}")
     partial.replace(out)

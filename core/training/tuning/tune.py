@@ -248,20 +248,23 @@ class Run:
             freeze_body(self.model)
             if train_vectors:
                 self._stage("features")
-                with self.clock.part("features"):
-                    self._keep_vectors(self.train_rows, self.test_rows, self.own_rows)
+                self._keep_vectors()
             self._finished = stack.enter_context(Finished(self.model))
 
-    def _keep_vectors(self, *parts: Sequence[Row]) -> None:
-        every = [row for part in parts for row in part]
+    def _keep_vectors(self) -> None:
+        learnt, measured = self.train_rows, [*self.test_rows, *self.own_rows]
+        total = len(learnt) + len(measured)
+        # What is only measured is read in time that counts as measuring, as it does for the other methods.
+        for name, rows, before in (("features", learnt, 0), ("evaluate", measured, len(learnt))):
 
-        def progress(done: int, total: int) -> None:
-            self.hooks.report({"kind": "features", "stage": "features", "done": done, "total": total})
+            def progress(done: int, _rows: int, before: int = before) -> None:
+                self.hooks.report({"kind": "features", "stage": "features", "done": before + done, "total": total})
 
-        first_only = self.data.task == "classification"
-        vectors = body_vectors(self.model, every, self.device, first_only=first_only, progress=progress)
-        for row, vector in zip(every, vectors, strict=True):
-            row["hidden"] = vector
+            with self.clock.part(name):
+                first_only = self.data.task == "classification"
+                vectors = body_vectors(self.model, rows, self.device, first_only=first_only, progress=progress)
+            for row, vector in zip(rows, vectors, strict=True):
+                row["hidden"] = vector
 
     def _hand_over(self, batch: "dict[str, torch.Tensor]") -> None:
         if self._finished is not None:

@@ -68,7 +68,7 @@ def _show_forecast(request: TuningRequest, data: DataSet) -> None:
         forecast_row(job.result())
         st.caption(
             _(
-                "Medido ahora con tres pasos de este mismo entrenamiento en este equipo. Si otros lo usan a la vez, "
+                "Medido ahora con tres pasos de este mismo entrenamiento donde se hará. Si otros trabajan allí, "
                 "tardará más; al terminar verás la previsión junto a lo que pasó."
             )
         )

@@ -70,6 +70,54 @@ def metric_curve(lines: Sequence[Mapping[str, Any]], name: str) -> tuple["go.Fig
     )
 
 
+def confused(labels: Sequence[str], matrix: Sequence[Sequence[int]], most: int) -> list[str]:
+    """What was taken for what, the most frequent first.
+
+    Args:
+        labels: the classes.
+        matrix: how many, ``(right, said)``.
+        most: of the list.
+    """
+    wrong = [
+        (value, right, said)
+        for right, row in zip(labels, matrix, strict=True)
+        for said, value in zip(labels, row, strict=True)
+        if value and right != said
+    ]
+    wrong.sort(key=lambda item: -item[0])
+    return [_("{n} de «{right}» salieron como «{said}»").format(n=n, right=r, said=s) for n, r, s in wrong[:most]]
+
+
+def most_confused(
+    labels: Sequence[str], matrix: Sequence[Sequence[int]], most: int, *, outside: bool
+) -> tuple[list[str], list[list[int]]]:
+    """The matrix of the classes that are confused most, and of all the others as one.
+
+    Args:
+        labels: the classes.
+        matrix: how many, ``(right, said)``.
+        most: classes that keep a row and a column of their own.
+        outside: whether the last class means "nothing", which then is one of them.
+
+    Returns:
+        Names and numbers, in the order of ``labels``, the others before "nothing", or last. Their own number holds what
+        was confused among them, too. What has few classes comes back as it is.
+    """
+    count = len(labels)
+    if count <= most + 1:
+        return list(labels), [list(row) for row in matrix]
+    wrong = [sum(matrix[i]) + sum(row[i] for row in matrix) - 2 * matrix[i][i] for i in range(count)]
+    if outside:
+        wrong[-1] = sum(map(sum, matrix)) + 1
+    kept = sorted(sorted(range(count), key=lambda i: -wrong[i])[:most])
+    rest = [i for i in range(count) if i not in kept]
+    groups = [[i] for i in kept]
+    groups.insert(len(groups) - outside, rest)
+    names = [labels[i] for i in kept]
+    names.insert(len(names) - outside, _("las otras {n}").format(n=format_number(len(rest))))
+    return names, [[sum(matrix[i][j] for i in rows for j in columns) for columns in groups] for rows in groups]
+
+
 def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, outside: bool) -> tuple["go.Figure", str]:
     """What was right against what the model said.
 
@@ -81,8 +129,9 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, outside
     go = graph_objects()
     names = [short(label, _NARROW) for label in labels]
     totals = [max(1, sum(row)) for row in matrix]
+    # What never happened has no colour, or of two dozen kinds all would be dark.
     shade: list[list[float | None]] = [
-        [value / total for value in row] for row, total in zip(matrix, totals, strict=True)
+        [value / total if value else None for value in row] for row, total in zip(matrix, totals, strict=True)
     ]
     if outside:
         shade[-1][-1] = None
@@ -111,13 +160,7 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, outside
         xaxis={"title": _("lo que dijo"), "side": "top", "tickangle": -45, "automargin": True, "type": "category"},
         yaxis={"title": _("lo correcto"), "autorange": "reversed", "automargin": True, "type": "category"},
     )
-    wrong = [
-        _("{n} de «{right}» salieron como «{said}»").format(n=value, right=labels[r], said=labels[s])
-        for r, row in enumerate(matrix)
-        for s, value in enumerate(row)
-        if value and r != s
-    ]
-    return figure, _("Matriz de confusión.") + " " + ("; ".join(wrong[:12]) or _("Sin errores."))
+    return figure, _("Matriz de confusión.") + " " + ("; ".join(confused(labels, matrix, 12)) or _("Sin errores."))
 
 
 def vector_map(

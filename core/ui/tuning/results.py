@@ -8,28 +8,42 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from core.i18n import format_duration, format_number, format_percent, ngettext
+from core.i18n import format_duration, format_number, format_percent, get_language, ngettext
 from core.i18n import gettext as _
-from core.training.data import DataSet
+from core.training.data import DataSet, TuningTask
 from core.training.jobs import RunView, failure_text
 from core.training.run import RunFolder
-from core.training.tuning.answering import Answer, TunedModel
+from core.training.tuned import key_of
+from core.training.tuning.answering import Answer, Asking
 from core.training.tuning.export import zip_model
 from core.training.tuning.request import TuningRequest
+from core.ui.ask import ask
 from core.ui.charts import shares
 from core.ui.downloads import csv_bytes, json_bytes
 from core.ui.glossary import glossary_marks
+from core.ui.links import page_file
 from core.ui.marked import Mark, marked_text
 from core.ui.messages import errors_shown, plain
 from core.ui.owner import owner
 from core.ui.resources import training_jobs
 from core.ui.share import Download, share_row
+from core.ui.state import pack_text
 from core.ui.tuning import state as keys
 from core.ui.tuning.code import program
-from core.ui.tuning.live import curves, metric_name, named, own_table
-from core.ui.tuning.plots import confusion, vector_map
+from core.ui.tuning.live import curves, metric_name, named, own_table, said
+from core.ui.tuning.plots import confused, confusion, most_confused, vector_map
 
 _TONES: Final = 8
+# So many classes fit a matrix on a phone.
+_READABLE: Final = 10
+# So many confusions are told in words: a matrix of two dozen kinds can't be read from the last row.
+_CONFUSED: Final = 4
+# More classes than a table shows at once.
+_MANY: Final = 10
+# Of a column of texts, in pixels.
+_WIDTH: Final = 220
+# Where Tareas shows a model that was tuned for a task.
+_CARDS: Final = {"classification": "sentiment", "entities": "entities", "questions": "questions"}
 
 
 def interval(result: Mapping[str, Any]) -> str:
@@ -89,7 +103,9 @@ def _percent(value: float | None) -> str:
 def class_table(result: Mapping[str, Any]) -> pd.DataFrame:
     """Each class with its figures."""
     rows = []
-    for row in result["classes"]:
+    # The kinds of entities are many: those that say most come first.
+    classes = result["classes"]
+    for row in sorted(classes, key=lambda row: -row["n"]) if len(classes) > _MANY else classes:
         if "exact" in row:
             rows.append(
                 {
@@ -113,7 +129,7 @@ def class_table(result: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _mistakes(result: Mapping[str, Any]) -> None:
+def _mistakes(result: Mapping[str, Any], task: TuningTask) -> None:
     st.header(_("Los peores errores"))
     if not result["mistakes"]:
         st.success(_("Ninguno en los ejemplos de prueba."), icon=":material/check:")
@@ -128,15 +144,19 @@ def _mistakes(result: Mapping[str, Any]) -> None:
     table = pd.DataFrame(
         [
             {
-                _("Texto"): one["text"],
-                _("Correcto"): named(one["wanted"]) or _("(sin respuesta)"),
-                _("Dijo"): named(one["got"]) or _("(sin respuesta)"),
+                _("Pregunta") if task == "questions" else _("Texto"): one["text"],
+                _("Correcto"): said(one["wanted"], task) or _("(sin respuesta)"),
+                _("Dijo"): said(one["got"], task) or _("(sin respuesta)"),
                 _("Seguridad"): format_percent(one["sure"], 0),
+                **({_("Texto"): one["context"]} if task == "questions" else {}),
             }
             for one in result["mistakes"]
         ]
     )
-    st.dataframe(table, hide_index=True, key="tn_mistakes")
+    texts = (_("Texto"), _("Pregunta"), _("Correcto"), _("Dijo"))
+    # All columns in sight: a cell that is cut opens when it is clicked.
+    widths = {name: st.column_config.TextColumn(width=_WIDTH) for name in table.columns if name in texts}
+    st.dataframe(table, hide_index=True, key="tn_mistakes", column_config=widths)
 
 
 def _map(result: Mapping[str, Any], request: TuningRequest) -> None:
@@ -167,11 +187,6 @@ def _map(result: Mapping[str, Any], request: TuningRequest) -> None:
             "cuerpo junta los textos de cada clase y separa los demás."
         )
     )
-
-
-@st.cache_resource(max_entries=3, show_spinner=False)
-def _model(folder: str, _request: TuningRequest, _data: DataSet) -> TunedModel:
-    return TunedModel(Path(folder), _request, _data)
 
 
 def _show_answer(found: Answer, task: str) -> None:
@@ -211,7 +226,27 @@ def _try_it(run: RunFolder, request: TuningRequest, data: DataSet) -> None:
             context = st.text_area(_("El texto"), value=request.context, key=f"tn_try_context_{run.id}")
         st.form_submit_button(_("Preguntar al modelo"), icon=":material/play_arrow:")
     with errors_shown():
-        _show_answer(_model(str(run.model), request, data).answer(text, context), request.task)
+        asked = ask(Asking(request, data), (text, context), model=key_of(run.id))
+        _show_answer(asked.result, request.task)
+
+
+def _use_it(run: RunFolder, request: TuningRequest, data: DataSet) -> None:
+    """Links to the pages where the model stands beside the others."""
+    if run.model is None:
+        return
+    first = next((text for text in request.sentences if text.strip()), "")
+    asks = request.task == "questions"
+    task = {"model": key_of(run.id), "task": _CARDS[request.task], "tl": data.language or get_language()}
+    task |= {"question": first, "text": request.context} if asks else {"text": first}
+    attention = {"model": key_of(run.id), "text": first, "second": request.context if asks else ""}
+    with st.container(horizontal=True):
+        for page, query, label, icon in (
+            ("tasks", task, _("Úsalo en Tareas, junto a los demás"), ":material/checklist:"),
+            ("attention", attention, _("Mira su atención"), ":material/visibility:"),
+        ):
+            kept = {name: pack_text(value) for name, value in query.items() if value}
+            st.page_link(page_file(page), label=label, icon=icon, query_params=kept)
+    st.caption(_("Allí también lo ves solo tú, en este navegador, hasta que lo borres."))
 
 
 def _zip(folder: Path) -> bytes:
@@ -264,17 +299,28 @@ def show_result(view: RunView, run: RunFolder) -> None:
     request, data, lines = run.request, run.data, run.progress()
     _headline(view, result)
     _try_it(run, request, data)
+    _use_it(run, request, data)
     st.header(_("Mientras aprendía"))
     curves(lines, key="tn_done")
-    own_table(lines, [s for s in request.sentences if s.strip()], key="tn_done_own")
+    own_table(lines, [s for s in request.sentences if s.strip()], request.task, key="tn_done_own")
     st.header(_("Clase por clase") if request.task != "questions" else _("Con y sin respuesta"))
     table = class_table(result)
     st.dataframe(table, hide_index=True, key="tn_classes")
     if result["confusion"] and len(result["labels"]) <= 40:
         names = [named(label) for label in result["labels"]]
-        figure, alt = confusion(names, result["confusion"], outside=request.task == "entities")
+        if request.task == "entities":
+            names[-1] = _("ninguna")
+        outside, matrix = request.task == "entities", result["confusion"]
+        drawn = names, matrix
+        # Two dozen kinds side by side can't be read on a phone, nor from the last row.
+        if len(names) > _READABLE + 1 and not st.toggle(_("Todas las clases"), key="tn_all_classes"):
+            drawn = most_confused(names, matrix, _READABLE, outside=outside)
+            st.caption(_("Las {n} clases que más se confunden; las demás van juntas.").format(n=_READABLE))
+        figure, alt = confusion(*drawn, outside=outside)
         st.plotly_chart(figure, key="tn_confusion", alt=alt, config={"displayModeBar": False})
-    _mistakes(result)
+        if wrong := confused(names, matrix, _CONFUSED):
+            st.caption(plain(_("Lo que más se confundió: {what}.").format(what="; ".join(wrong))))
+    _mistakes(result, request.task)
     _map(result, request)
     downloads = [
         Download(_("Resultados (JSON)"), "result.json", "application/json", lambda: json_bytes(result)),
@@ -287,6 +333,5 @@ def show_result(view: RunView, run: RunFolder) -> None:
         downloads.insert(0, Download(label, "model.zip", "application/zip", lambda: _zip(model)))
     share_row(keys.state(), code=program(request, data), downloads=tuple(downloads), key="tn_share")
     delete_button(view.id)
-    glossary_marks(
-        "fine-tuning", "body-and-head", "loss-optimizer-batches", "transfer-learning", "cls-pooling", key="tn_g_result"
-    )
+    marks = ("fine-tuning", "body-and-head", "loss-optimizer-batches", "transfer-learning")
+    glossary_marks(*marks, *(("cls-pooling",) if request.task == "classification" else ()), key="tn_g_result")

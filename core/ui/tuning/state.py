@@ -5,7 +5,6 @@ from typing import Final, cast
 
 import streamlit as st
 
-from core.catalog import entries
 from core.training.data import TASKS, TuningTask
 from core.training.tuning.request import (
     LIMITS,
@@ -19,7 +18,7 @@ from core.training.tuning.request import (
     preset,
 )
 from core.ui.navigation import N_
-from core.ui.state import PageState, Param, one_of, pack_text, unpack_text
+from core.ui.state import PageState, Param, catalogue_key, one_of, pack_text, unpack_text
 from core.ui.tuning.data_section import data_params
 
 VIEWS: Final = {
@@ -62,12 +61,6 @@ def _rate(text: str) -> float:
     return value
 
 
-def _base(text: str) -> str:
-    if text not in entries():
-        raise ValueError(text)
-    return text
-
-
 def state() -> PageState:
     """The page's parameters; their defaults depend on the reader's language."""
     # Short names: the address has to stay readable.
@@ -77,7 +70,7 @@ def state() -> PageState:
             Param("view", VIEW, "train", decode=one_of(*VIEWS)),
             Param("task", TASK, "classification", decode=one_of(*TASKS)),
             *data_params(),
-            Param("base", BASE, "", decode=_base),
+            Param("base", BASE, "", decode=catalogue_key),
             Param("method", METHOD, "head", decode=one_of(*METHODS)),
             Param("start", START, "pretrained", decode=one_of(*STARTS)),
             Param("epochs", EPOCHS, 0, decode=_number("epochs")),
