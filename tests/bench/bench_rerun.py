@@ -32,8 +32,9 @@ def _bare(text: str) -> None:
         st.dataframe({"token": load(folder).tokenize(typed)})
 
 
-def _open_ours(text: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+def open_page(text: str, timeout: float = 60) -> AppTest:
+    """The Tokenización page with ``text``; every run of it may take ``timeout`` seconds."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=timeout).run()
     app.query_params["models"] = "bert-uncased,wordpiece-es"
     app.switch_page("pages/tokenization.py").run()
     app.text_area(key="tok_text").set_value(text).run()
@@ -46,7 +47,7 @@ def run() -> list[dict[str, Any]]:
     """One row: median milliseconds of a warm rerun, the two interleaved."""
     os.environ["TALLER_OFFLINE"] = "1"
     text = (SENTENCE * 20)[:CHARACTERS]
-    ours = _open_ours(text)
+    ours = open_page(text)
     bare = AppTest.from_function(_bare, args=(text,), default_timeout=60).run()
     if bare.exception:
         raise RuntimeError(f"the bare page failed: {bare.exception[0].value}")
