@@ -2,6 +2,7 @@
 #   docker build -t taller .                                 CPU
 #   docker build -t taller:cuda --build-arg TORCH=cuda .     NVIDIA GPU (run it with --gpus all)
 #   docker build --build-arg FETCH="--language es --tier reference" .     with those models inside
+#   docker build -t taller:ray --build-arg RAY=1 .           for the machines of a Ray cluster
 FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 \
@@ -21,8 +22,10 @@ RUN case "$TORCH" in \
       *) echo "TORCH must be cpu or cuda, not '$TORCH'" >&2; exit 1 ;; \
     esac
 
-COPY requirements.txt ./
-RUN pip install -r requirements.txt
+COPY requirements.txt requirements-ray.txt ./
+# Only what computes in a cluster needs Ray: the app asks over HTTP.
+ARG RAY=""
+RUN pip install -r "requirements${RAY:+-ray}.txt"
 
 # Hugging Face Spaces runs containers as user 1000; whatever is downloaded goes to the volume.
 RUN useradd --create-home --uid 1000 taller \

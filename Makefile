@@ -7,15 +7,20 @@ SHELL := /bin/bash
 PORT ?= 8501
 PYTHON ?= python3
 PYTEST_ARGS ?=
+REPLICAS ?= 2
+TRAININGS ?= 1
+# Two processes, each of which takes whole files in their order: the browser's, the longest, come first.
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 VENV := .venv
 PY := $(VENV)/bin/python
 
 # A stamp's name holds the hash of the requirements it installed: a fresh one means no pip call at all.
 RUN_STAMP := $(VENV)/.run-$(shell cat requirements.txt | cksum | cut -d ' ' -f 1)
+RAY_STAMP := $(VENV)/.ray-$(shell cat requirements.txt requirements-ray.txt | cksum | cut -d ' ' -f 1)
 DEV_STAMP := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
 CHROMIUM_PATH := $(VENV)/.chromium
 
-.PHONY: help run test lint format locale bench clean setup setup-dev venv chromium
+.PHONY: help run run-ray test lint format locale bench clean setup setup-ray setup-dev venv chromium
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -25,8 +30,11 @@ help: ## list the targets
 run: setup ## serve the app on port $PORT (8501)
 	@exec $(PY) -m streamlit run app.py --server.port $(PORT)
 
+run-ray: setup-ray ## the same with a Ray cluster of $REPLICAS (2) on this machine
+	@exec $(PY) -m core.cluster --port $(PORT) --replicas $(REPLICAS) --trainings $(TRAININGS)
+
 test: setup-dev chromium lint ## lint, types, contracts, translations and every test
-	CHROMIUM="$$(cat $(CHROMIUM_PATH))" $(PY) -m pytest $(PYTEST_ARGS)
+	CHROMIUM="$$(cat $(CHROMIUM_PATH))" $(PY) -m pytest $(WORKERS) $(PYTEST_ARGS)
 
 lint: setup-dev ## ruff, mypy, import contracts, translations
 	$(PY) -m ruff check .
@@ -57,6 +65,12 @@ setup: venv
 	@if [ ! -e $(RUN_STAMP) ]; then \
 	  echo "Installing the app's requirements into $(VENV) (once; some minutes)..."; \
 	  $(PY) -m pip install -r requirements.txt && rm -f $(VENV)/.run-* && touch $(RUN_STAMP); \
+	fi
+
+setup-ray: venv
+	@if [ ! -e $(RAY_STAMP) ]; then \
+	  echo "Installing the app's requirements and Ray into $(VENV) (once; some minutes)..."; \
+	  $(PY) -m pip install -r requirements-ray.txt && rm -f $(VENV)/.ray-* && touch $(RAY_STAMP); \
 	fi
 
 setup-dev: venv

@@ -25,6 +25,10 @@ class QueueFull(TallerError):
     """Too many requests wait for the device, or this one has waited too long."""
 
 
+class TooManyOfYours(QueueFull):
+    """One visitor has as many requests waiting as one may have."""
+
+
 class DownloadFailed(TallerError):
     """A download can't begin or could not be finished; what came through is kept for the next try."""
 

@@ -4,12 +4,16 @@
 (``python -m core.settings`` prints it) and a test compares the two.
 """
 
+import re
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_ORIGIN: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -64,6 +68,19 @@ class Settings(BaseSettings):
         gt=0,
         le=3600,
         description="Seconds after which a request that still waits is told to try again.",
+    )
+    requests_per_session: int = Field(
+        default=12,
+        ge=1,
+        le=1000,
+        description="Requests that one visitor may have waiting or being computed; one more is told to try again.",
+    )
+    batch_window: float = Field(
+        default=0.002,
+        ge=0,
+        le=1,
+        description="Seconds that a request waits for others of its kind, to be computed with them, when nothing "
+        "else waits; up to five times as long while they keep coming.",
     )
     generation_tokens: int = Field(
         default=200,
@@ -126,6 +143,28 @@ class Settings(BaseSettings):
         le=8760,
         description="Hours after which a finished run and its model are deleted.",
     )
+    training_cluster_wait: float = Field(
+        default=120.0,
+        ge=0,
+        le=86_400,
+        description="Seconds that fine-tuning runs wait for a lost Ray cluster before this machine goes on with them.",
+    )
+    ray_address: str | None = Field(
+        default=None,
+        description="Address of a Ray cluster that serves `core.cluster`, such as `http://10.0.0.5:8000`; unset, "
+        "this machine computes.",
+    )
+    ray_secret: str | None = Field(
+        default=None,
+        min_length=16,
+        description="Secret that the app and its cluster share; whoever has it can run anything on both.",
+    )
+    ray_timeout: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="Seconds without a sign of life from the cluster after which this machine answers instead.",
+    )
     language: Literal["es", "en"] = Field(
         default="es",
         description="Language for visitors whose browser asks for neither Spanish nor English.",
@@ -135,8 +174,40 @@ class Settings(BaseSettings):
         description="Address under which visitors reach the app, for the links it makes; "
         "unset, the address in the visitor's browser.",
     )
+    frame_ancestors: str = Field(
+        default="https://huggingface.co",
+        description="Sites that may show the app in a frame, besides itself, with spaces between; empty, none.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks of proxies in front of the app, with spaces between: from them, and from "
+        "this machine, `X-Forwarded-For` is believed; from others never.",
+    )
+    sessions_per_address: int = Field(
+        default=200,
+        ge=0,
+        le=100_000,
+        description="Pages that one address may have open at once (a whole room may share one); `0`: no limit.",
+    )
+    openings_per_minute: int = Field(
+        default=600,
+        ge=0,
+        le=1_000_000,
+        description="Pages that one address may open, and files it may upload, in a minute; `0`: no limit.",
+    )
+    watch_from: str = Field(
+        default="127.0.0.1 ::1",
+        description="Addresses or networks that may read the metrics, with spaces between; empty, nobody.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="How the log is written: for people, or one JSON object a line.",
+    )
 
-    @field_validator("models_dir", "data_dir", "training_dir", "public_url", "operator_token", mode="before")
+    @field_validator(
+        *("models_dir", "data_dir", "training_dir", "public_url", "operator_token", "ray_address", "ray_secret"),
+        mode="before",
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         # `TALLER_MODELS_DIR= make run` means "none", not the current folder.
@@ -146,6 +217,35 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value else None
+
+    @field_validator("ray_address")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", value):
+            raise ValueError(f"{value!r} is no address such as http://10.0.0.5:8000")
+        return value
+
+    @model_validator(mode="after")
+    def _cluster_with_secret(self) -> Self:
+        if self.ray_address is not None and self.ray_secret is None:
+            raise ValueError("TALLER_RAY_ADDRESS needs TALLER_RAY_SECRET, 16 characters or more")
+        return self
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        for origin in value.split():
+            # It ends up in a header: nothing but an origin may.
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no address such as https://example.org or https://*.example.org")
+        return value
+
+    @field_validator("trusted_proxies", "watch_from")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for network in value.split():
+            ip_network(network)
+        return value
 
     @property
     def data_folder(self) -> Path:

@@ -7,6 +7,7 @@ from core.ui.navigation import require_app
 
 require_app()
 
+from core.ui.classroom import show_classroom  # noqa: E402
 from core.ui.concepts import form  # noqa: E402
 from core.ui.messages import errors_shown  # noqa: E402
 
@@ -26,4 +27,5 @@ with errors_shown():
 
         show_choose()
 
+show_classroom(form.STATE)
 form.STATE.publish()

@@ -9,7 +9,7 @@ require_app()
 
 from core.course.examples import example  # noqa: E402
 from core.i18n import get_language  # noqa: E402
-from core.ui.home import show_machine, show_now  # noqa: E402
+from core.ui.home import STATE, show_machine, show_now  # noqa: E402
 
 FIRST = (
     ("spanish-shattered", ":material/content_cut:"),
@@ -48,3 +48,8 @@ st.page_link(
 st.header(_("Este equipo"))
 show_now()
 show_machine()
+
+# All of the above is on screen before the lessons, and what their links lead to, are read.
+from core.ui.classroom import show_classroom  # noqa: E402
+
+show_classroom(STATE)

@@ -9,6 +9,7 @@ require_app()
 
 from core.errors import ModelUnavailable  # noqa: E402
 from core.ui.attention_page import models  # noqa: E402
+from core.ui.classroom import show_classroom  # noqa: E402
 from core.ui.inside.form import show_form  # noqa: E402
 from core.ui.inside.state import STATE, VIEW, VIEWS, arrive  # noqa: E402
 from core.ui.messages import errors_shown  # noqa: E402
@@ -48,4 +49,5 @@ with errors_shown():
 
         show_walk(model)
 
+show_classroom(STATE)
 STATE.publish()

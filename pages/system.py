@@ -7,6 +7,7 @@ from core.ui.navigation import require_app
 
 require_app()
 
+from core.ui.classroom import show_classroom  # noqa: E402
 from core.ui.messages import errors_shown  # noqa: E402
 from core.ui.readings import compact_status  # noqa: E402
 from core.ui.system.form import STATE, choose_view  # noqa: E402
@@ -41,4 +42,5 @@ with errors_shown():
 
         show_readiness(STATE)
 
+show_classroom(STATE)
 STATE.publish()

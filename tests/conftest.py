@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: tokenizers that are always here, and those that need ``../shared``."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ from core.runtime.tokenizer import TokenizerBundle
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Workers that run side by side share the cores: each, and all that it starts, computes in one thread.
+# torch reads this when it is imported, which is later.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 CORPUS = [
     "El niño comió una manzana en la habitación del año pasado.",
     "La niña cantó una canción y el corazón latió con emoción.",
@@ -17,6 +23,13 @@ CORPUS = [
     "The boy ate an apple in the room last year, and the girl sang a song.",
     "La comunicación, la educación y la tokenización terminan en -ción.",
 ] * 8
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

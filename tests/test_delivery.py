@@ -23,18 +23,20 @@ TOP_LEVEL = {
     ".streamlit",
     "requirements.txt",
     "Dockerfile",
+    "compose.yaml",
     "README.md",
     "LICENSE",
     "Makefile",
     "pyproject.toml",
     "requirements-dev.txt",
+    "requirements-ray.txt",
     ".ci",
     ".dockerignore",
     ".gitignore",
     ".gitattributes",
 }
 # Test requirements that are programs, types or plug-ins: nothing imports them.
-NOT_IMPORTED = {"ruff", "mypy", "import-linter", "pandas-stubs", "types-cachetools"}
+NOT_IMPORTED = {"pytest-xdist", "ruff", "mypy", "import-linter", "pandas-stubs", "types-cachetools"}
 
 
 def _text(name: str) -> str:
@@ -47,7 +49,7 @@ def _requirements(name: str) -> list[str]:
 
 
 def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return re.sub(r"[-_.]+", "-", name.split("[")[0]).lower()
 
 
 def _pins(name: str) -> dict[str, str]:
@@ -68,11 +70,11 @@ def _git(*arguments: str) -> list[str]:
 # --- requirements -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-ray.txt"])
 def test_requirements_are_exact_pins_without_repeats(name: str) -> None:
     packages = [line for line in _requirements(name) if not line.startswith("-r ")]
     for line in packages:
-        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9]+(\.[0-9]+)*", line), line
+        assert re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z]+\])?==[0-9]+(\.[0-9]+)*", line), line
     assert len({_normal(line.split("==")[0]) for line in packages}) == len(packages)
 
 
@@ -116,11 +118,13 @@ def _unpinned(folders: tuple[str, ...], pinned: set[str]) -> dict[str, str]:
 
 def test_what_the_app_imports_is_pinned() -> None:
     # A package that only comes with another one disappears on the day the other drops it.
-    assert _unpinned(("app.py", "core", "pages"), set(_pins("requirements.txt"))) == {}
+    unpinned = _unpinned(("app.py", "core", "pages"), set(_pins("requirements.txt")))
+    # The contracts of the imports see to it that only core.cluster imports it.
+    assert set(unpinned) == set(_pins("requirements-ray.txt")) == {"ray"}
 
 
 def test_what_the_tests_import_is_pinned_and_nothing_more_is() -> None:
-    pins = set(_pins("requirements.txt")) | set(_pins("requirements-dev.txt"))
+    pins = set().union(*(_pins(f"requirements{kind}.txt") for kind in ("", "-dev", "-ray")))
     assert _unpinned(("tests",), pins) == {}
     distributions = packages_distributions()
     used = {_normal(name) for module in _imported("tests") for name in distributions.get(module, [])}
@@ -287,7 +291,7 @@ def test_make_test_runs_every_check_in_order() -> None:
         "ruff format --check .",
         "-m mypy",
         "lint-imports",
-        "-m pytest -k chips",
+        "-m pytest -n 2 --dist loadfile --no-loadscope-reorder -k chips",
     ]
     found = [done.stdout.find(step) for step in steps]
     assert -1 not in found and found == sorted(found), dict(zip(steps, found, strict=True))

@@ -34,3 +34,20 @@ def test_wrong_values_name_their_option(monkeypatch: pytest.MonkeyPatch) -> None
 def test_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().offline = True  # type: ignore[misc]
+
+
+def test_a_cluster_needs_an_address_that_is_one_and_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TALLER_RAY_ADDRESS", "http://10.0.0.5:8000")
+    with pytest.raises(ValidationError, match="TALLER_RAY_SECRET"):
+        Settings()
+    monkeypatch.setenv("TALLER_RAY_SECRET", "short")
+    with pytest.raises(ValidationError, match="ray_secret"):
+        Settings()
+    monkeypatch.setenv("TALLER_RAY_SECRET", "a" * 16)
+    assert Settings().ray_address == "http://10.0.0.5:8000"
+    for wrong in ("10.0.0.5:8000", "ray://10.0.0.5:10001", "http://", "http://user@host:1", "http://a b"):
+        monkeypatch.setenv("TALLER_RAY_ADDRESS", wrong)
+        with pytest.raises(ValidationError, match="ray_address"):
+            Settings()
+    monkeypatch.setenv("TALLER_RAY_ADDRESS", "")
+    assert Settings().ray_address is None

@@ -1,8 +1,10 @@
 """Words for searching: accents and case don't matter, so that "markov" finds "Márkov"."""
 
 import unicodedata
+from functools import lru_cache
 
 
+@lru_cache(maxsize=2048)  # a search reads the same hundreds of texts for each letter that is typed
 def bare(text: str) -> str:
     """``text`` in lower case and without accents."""
     decomposed = unicodedata.normalize("NFD", text.casefold())

@@ -66,6 +66,7 @@ class Origin:
         numbers: other numbers of the formula by name: ``"bias"``, ``"scale"``, ``"mean"``, ``"deviation"``,
             ``"gain"``, ``"largest"``, ``"denominator"``, ``"count"``, ``"norm"``.
         name: the function that was applied, for ``"apply"``.
+        pieces: the text of the vocabulary's pieces among the factors' places, by id.
     """
 
     way: Way
@@ -75,6 +76,7 @@ class Origin:
     rest_count: int = 0
     numbers: dict[str, float] = field(default_factory=dict)
     name: str = ""
+    pieces: dict[int, str] = field(default_factory=dict)
 
     @property
     def total(self) -> float:

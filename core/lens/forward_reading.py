@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -489,14 +489,22 @@ class FindOrigin:
         return [self._one(bundle, request) for request in requests]
 
     def _one(self, bundle: ModelBundle, request: OriginRequest) -> Origin:
-        _pass, node = _node(bundle, request.forward, request.step)
+        walk, node = _node(bundle, request.forward, request.step)
         shape = node.values.shape
         inside = len(request.index) == len(shape) and all(
             0 <= at < size for at, size in zip(request.index, shape, strict=True)
         )
         if not inside:
             raise InputInvalid(_("Ese paso no tiene ningún valor en ese lugar. Elige otro en el mapa."))
-        return node.rule.origin(request.index)
+        origin = node.rule.origin(request.index)
+        ids = {
+            factor.index[-1]
+            for term in origin.terms
+            for factor in term.factors
+            if factor.step and walk.nodes[factor.step].axes[-1] == "vocabulary"
+        }
+        texts = [text for _piece, text in _pieces(bundle, sorted(ids))]
+        return replace(origin, pieces=dict(zip(sorted(ids), texts, strict=True)))
 
 
 WALK_TASK: Final = WalkThrough()

@@ -2,13 +2,23 @@
 
 Both read the same random vectors. An LSTM (Hochreiter & Schmidhuber 1997) needs the state of the token before to
 compute the next one; self-attention (Vaswani et al. 2017) computes all at once, at the price of n² scores.
+
+``run_race`` measures in this process, ``run_apart`` in one of its own, which ``python -m core.lens.race`` is.
 """
 
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
+from core.errors import ModelUnavailable
+from core.i18n import gettext as _
 from core.runtime.device import Device, cores
 
 WIDTH: Final = 256
@@ -16,11 +26,16 @@ HEADS: Final = 4
 BATCH: Final = 4
 LENGTHS: Final = (16, 32, 64, 128, 256, 512)
 LONGER: Final = (1024, 2048)
-_REPEATS: Final = 7
-# Enough repeats of one point, in seconds.
-_POINT_S: Final = 0.4
+# Each length comes up in several rounds, seconds apart, and in each of them both layers in turn: what else the
+# machine does for a moment then spoils neither a whole point nor one layer only.
+_ROUNDS: Final = 3
+_REPEATS: Final = 3
+# Enough repeats of one point in one round, in seconds.
+_POINT_S: Final = 0.15
+# Time for finding out how many threads are fastest, for each number of them: on a busy machine they crawl.
+_PROBE_S: Final = 0.5
 # The whole race ends after about this long, with the lengths that it came to.
-_BUDGET_S: Final = 25.0
+_BUDGET_S: Final = 30.0
 
 Runner = Literal["lstm", "transformer"]
 Direction = Literal["forward", "backward"]
@@ -46,12 +61,12 @@ class Race:
     """All laps, and what ran.
 
     Attributes:
-        laps: in the order of measuring.
+        laps: by length, direction and layer.
         parameters: exact, by runner.
         device: ``"cpu"`` or ``"cuda:0"`` …
         threads: of PyTorch on the CPU.
         seconds: how long it took.
-        complete: false where time ran out or it was stopped.
+        complete: false where time ran out, or it was stopped, before the last length.
     """
 
     laps: tuple[Lap, ...]
@@ -114,10 +129,11 @@ def _threads() -> int:
     for count in dict.fromkeys((cores(), 1)):
         torch.set_num_threads(count)
         x @ weight
-        began = time.perf_counter()
-        for _run in range(40):
+        began, runs = time.perf_counter(), 0
+        while runs < 40 and (runs == 0 or time.perf_counter() - began < _PROBE_S):
             x @ weight
-        took[count] = time.perf_counter() - began
+            runs += 1
+        took[count] = (time.perf_counter() - began) / runs
     best = min(took, key=lambda count: took[count])
     torch.set_num_threads(best)
     return best
@@ -128,7 +144,7 @@ def run_race(
     *,
     lengths: tuple[int, ...] | None = None,
     budget_s: float = _BUDGET_S,
-    progress: Callable[[tuple[Lap, ...], int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Race:
     """Measures both layers on growing lengths.
@@ -137,8 +153,8 @@ def run_race(
         device: where.
         lengths: in tokens; on a GPU longer ones than on a CPU by default.
         budget_s: seconds after which no further length is begun.
-        progress: called after each lap with the laps so far and how many there will be at most.
-        cancelled: asked before each lap.
+        progress: called after each length and direction with how many measurements are done, and of how many.
+        cancelled: asked before each length and direction.
     """
     import torch
 
@@ -155,34 +171,100 @@ def run_race(
         elif device.kind == "mps":
             torch.mps.synchronize()
 
-    laps: list[Lap] = []
-    total = len(lengths) * 4
-    complete = True
+    def over() -> bool:
+        return (cancelled is not None and cancelled()) or time.perf_counter() - began > budget_s
+
+    courses: list[tuple[int, Direction]] = [(length, way) for length in lengths for way in ("forward", "backward")]
+    times: dict[tuple[int, Direction, Runner], list[float]] = {}
+    done, total = 0, _ROUNDS * len(courses) * len(runners)
     # The page's other work runs in inference mode; gradients are needed here.
     with torch.inference_mode(False), torch.enable_grad():
-        for length in lengths:
-            x = torch.randn(BATCH, length, WIDTH, device=place)
-            for direction in ("forward", "backward"):
-                for name, module in runners.items():
-                    if (cancelled is not None and cancelled()) or time.perf_counter() - began > budget_s:
-                        complete = False
-                        break
-                    _once(module, x, direction, wait)  # the first run chooses kernels and takes memory
-                    times: list[float] = []
-                    while len(times) < 2 or (len(times) < _REPEATS and sum(times) < _POINT_S * 1000):
-                        times.append(_once(module, x, direction, wait))
-                    laps.append(Lap(name, direction, length, min(times), len(times)))
-                    if progress is not None:
-                        progress(tuple(laps), total)
-                if not complete:
+        for turn in range(_ROUNDS):
+            for length, direction in courses:
+                if over():
                     break
-            if not complete:
-                break
+                x = torch.randn(BATCH, length, WIDTH, device=place)
+                if turn == 0:
+                    for module in runners.values():
+                        _once(module, x, direction, wait)  # the first run chooses kernels and takes memory
+                spent, runs = 0.0, 0
+                while runs == 0 or (runs < _REPEATS and spent < len(runners) * _POINT_S * 1000):
+                    for name, module in runners.items():
+                        took = _once(module, x, direction, wait)
+                        times.setdefault((length, direction, name), []).append(took)
+                        spent += took
+                    runs += 1
+                done += len(runners)
+                if progress is not None:
+                    progress(done, total)
+    laps = [Lap(name, way, length, min(found), len(found)) for (length, way, name), found in times.items()]
     return Race(
         tuple(laps),
         {name: _parameters(module) for name, module in runners.items()},
         device.name,
         threads,
         time.perf_counter() - began,
-        complete,
+        len(laps) == len(courses) * len(runners),
     )
+
+
+def run_apart(
+    device: Device,
+    *,
+    lengths: tuple[int, ...] | None = None,
+    budget_s: float = _BUDGET_S,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Race:
+    """``run_race`` in a process of its own.
+
+    Inside the app's, a layer waits for Python's lock each time that another thread draws a page or loads a model:
+    the transformer, which has more calls, up to a hundred times as long as it computes.
+
+    Raises:
+        ModelUnavailable: the process came to no result.
+    """
+    order = json.dumps({"kind": device.kind, "index": device.index, "lengths": lengths, "budget_s": budget_s})
+    child = subprocess.Popen(
+        [sys.executable, "-m", "core.lens.race", order],
+        cwd=Path(__file__).resolve().parents[2],
+        # Threads that wait for work would otherwise spin, and take from the pages what they don't use.
+        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    race: Race | None = None
+    with child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            told = json.loads(line)
+            if "laps" in told:
+                race = Race(**{**told, "laps": tuple(Lap(**lap) for lap in told["laps"])})
+            elif progress is not None:
+                progress(told["done"], told["total"])
+            if cancelled is not None and cancelled():
+                child.send_signal(signal.SIGTERM)
+    if race is None:
+        raise ModelUnavailable(_("La carrera no llegó a medir nada en este equipo. Vuelve a empezarla."))
+    return race
+
+
+def _main(order: str) -> None:
+    """Runs the race that ``order`` asks for, and prints a line of JSON a step, and the race at the end."""
+    asked = json.loads(order)
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
+    print(json.dumps({"done": 0, "total": 1}), flush=True)
+    race = run_race(
+        Device(asked["kind"], asked["index"]),
+        lengths=tuple(asked["lengths"]) if asked["lengths"] else None,
+        budget_s=asked["budget_s"],
+        progress=lambda done, total: print(json.dumps({"done": done, "total": total}), flush=True),
+        cancelled=lambda: bool(stopped),
+    )
+    print(json.dumps(asdict(race)), flush=True)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

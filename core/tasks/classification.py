@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from core.runtime.bundle import ModelBundle
-from core.tasks.common import Clock, Timing, require_text
+from core.tasks.common import Clock, Timing, like_lengths, require_text
 from core.tasks.gradients import Completeness, label_gradients
 
 if TYPE_CHECKING:
@@ -72,14 +72,13 @@ class ClassificationResult:
     timing: Timing
 
 
-def probabilities(bundle: ModelBundle, texts: Sequence[str], clock: Clock) -> "torch.Tensor":
-    """Probabilities ``(texts, labels)``; texts of like length go together."""
+def probabilities(bundle: ModelBundle, texts: Sequence[str], lengths: Sequence[int], clock: Clock) -> "torch.Tensor":
+    """Probabilities ``(texts, labels)``; texts of like length, in tokens, go together."""
     import torch
 
     found: list[torch.Tensor] = [torch.empty(0)] * len(texts)
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-    for at in range(0, len(order), _AT_ONCE):
-        part = order[at : at + _AT_ONCE]
+    window = bundle.entry.window
+    for part in like_lengths([min(length, window) for length in lengths], _AT_ONCE):
         with clock.part("tokenize"):
             encoded = bundle.encode([texts[index] for index in part], truncate=True)
             inputs = {name: value.to(bundle.device.name) for name, value in encoded.items()}
@@ -127,11 +126,11 @@ class Classification:
         texts = [require_text(request.text) for request in requests]
         with clock.part("tokenize"):
             lengths = [len(ids) for ids in bundle.token_ids(texts)]
-        rows = probabilities(bundle, texts, clock)
+        rows = probabilities(bundle, texts, lengths, clock)
         names: Any = bundle.model.config.id2label
         found = []
         for request, row, length in zip(requests, rows, lengths, strict=True):
-            pushes = self._occlude(bundle, request.text, row, clock) if "occlusion" in request.explain else ()
+            pushes = self._occlude(bundle, request.text, length, row, clock) if "occlusion" in request.explain else ()
             gradients: tuple[Push, ...] = ()
             check: Completeness | None = None
             if "gradients" in request.explain:
@@ -146,10 +145,14 @@ class Classification:
         timing = clock.timing()
         return [ClassificationResult(*parts, timing) for parts in found]
 
-    def _occlude(self, bundle: ModelBundle, text: str, row: "torch.Tensor", clock: Clock) -> tuple[Push, ...]:
+    def _occlude(
+        self, bundle: ModelBundle, text: str, length: int, row: "torch.Tensor", clock: Clock
+    ) -> tuple[Push, ...]:
         groups = _groups(_words(bundle, text))
         mask = str(bundle.tokenizer.mask_token)
-        hidden = probabilities(bundle, [f"{text[:start]} {mask} {text[end:]}" for start, end in groups], clock)
+        hidden = probabilities(
+            bundle, [f"{text[:start]} {mask} {text[end:]}" for start, end in groups], [length] * len(groups), clock
+        )
         winner = int(row.argmax())
         return tuple(
             Push(text[start:end], start, end, float(row[winner] - without[winner]))

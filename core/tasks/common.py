@@ -1,7 +1,7 @@
 """What all tasks share: where the time went, what was cut, which word a token belongs to, and refusals."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -13,6 +13,9 @@ from core.i18n import gettext as _
 if TYPE_CHECKING:
     import torch
 
+# What a forward pass costs besides its tokens, in tokens: on two cores, a pass of a small encoder over a batch takes
+# 0.16 ms a token, and a single text of 35 tokens 15 ms.
+PASS_TOKENS: Final = 56
 # Longest text that a form takes, in characters.
 MAX_CHARACTERS: Final = 50_000
 
@@ -59,6 +62,39 @@ class Token:
 def entropy_bits(chances: "torch.Tensor") -> float:
     """Shannon's entropy of probabilities ``(n,)``, in bits."""
     return float(-(chances * chances.clamp_min(1e-12).log2()).sum())
+
+
+def like_lengths(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Parts of a batch that go through the model one after the other, so that little is computed for padding.
+
+    Each text is padded to the longest of its part and each pass costs something by itself: the parts are those with
+    the least of both together, found by dynamic programming over the sorted lengths.
+
+    Args:
+        lengths: tokens of each text.
+        most: texts that go together at most.
+
+    Returns:
+        The texts' places, the shortest first; each stands in one part.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    # Of the first n texts: the least cost, and where their last part begins.
+    best = [(0, 0)]
+    for end in range(1, len(order) + 1):
+        longest = lengths[order[end - 1]]
+        best.append(
+            min(
+                (best[start][0] + PASS_TOKENS + (end - start) * longest, start)
+                for start in range(max(0, end - most), end)
+            )
+        )
+    parts: list[list[int]] = []
+    end = len(order)
+    while end:
+        start = best[end][1]
+        parts.append(order[start:end])
+        end = start
+    return parts[::-1]
 
 
 def require_text(text: str, limit: int = MAX_CHARACTERS) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from core.runtime.bundle import ModelBundle
-from core.tasks.common import Clock, Timing, require_text
+from core.tasks.common import Clock, Timing, like_lengths, require_text
 
 if TYPE_CHECKING:
     import torch
@@ -126,16 +126,16 @@ class Entities:
                     return_offsets_mapping=True,
                 )
         rows = [torch.tensor(ids) for ids in encoded["input_ids"]]
-        chances: list[torch.Tensor] = []
+        chances: list[torch.Tensor] = [torch.empty(0)] * len(rows)
         with clock.part("model"):
-            for at in range(0, len(rows), _AT_ONCE):
-                part = rows[at : at + _AT_ONCE]
+            for places in like_lengths([len(row) for row in rows], _AT_ONCE):
+                part = [rows[index] for index in places]
                 ids = pad_sequence(part, batch_first=True, padding_value=bundle.tokenizer.pad_token_id or 0)
                 mask = pad_sequence([torch.ones_like(row) for row in part], batch_first=True)
                 place = bundle.device.name
                 logits = bundle.model(input_ids=ids.to(place), attention_mask=mask.to(place)).logits
-                for row, scores in zip(part, logits.float().softmax(-1).cpu(), strict=True):
-                    chances.append(scores[: len(row)])
+                for index, scores in zip(places, logits.float().softmax(-1).cpu(), strict=True):
+                    chances[index] = scores[: len(rows[index])]
         with clock.part("decode"):
             samples = encoded["overflow_to_sample_mapping"]
             labels: Any = bundle.model.config.id2label

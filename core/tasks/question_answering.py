@@ -215,6 +215,8 @@ def _decode(
     answers: list[Answer] = []
     chosen = 0
     for score, number, start, end in candidates:
+        # A SentencePiece token begins with the space before its word, which is no part of the answer.
+        start += len(request.context[start:end]) - len(request.context[start:end].lstrip())
         if any(start < other.end and other.start < end for other in answers) or start >= end:
             continue
         if not answers:

@@ -13,7 +13,7 @@ from core.errors import InputInvalid, InputTooLong
 from core.i18n import format_number
 from core.i18n import gettext as _
 from core.runtime.bundle import ModelBundle
-from core.tasks.common import Clock, Timing, require_text
+from core.tasks.common import Clock, Timing, like_lengths, require_text
 
 if TYPE_CHECKING:
     import torch
@@ -50,10 +50,8 @@ def sentence_vectors(
     body: Any = bundle.model.base_model if hasattr(bundle.model, "base_model") else bundle.model
     with clock.part("tokenize"):
         lengths = [len(ids) for ids in bundle.token_ids(sentences)]
-        order = sorted(range(len(sentences)), key=lambda index: lengths[index])
     found: list[torch.Tensor] = [torch.empty(0)] * len(sentences)
-    for at in range(0, len(order), _AT_ONCE):
-        part = order[at : at + _AT_ONCE]
+    for part in like_lengths([min(length, bundle.entry.window) for length in lengths], _AT_ONCE):
         with clock.part("tokenize"):
             encoded = bundle.encode([sentences[index] for index in part], truncate=True)
             inputs = {name: value.to(bundle.device.name) for name, value in encoded.items()}

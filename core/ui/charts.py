@@ -28,8 +28,11 @@ def graph_objects() -> Any:
 
 
 def lay_out(figure: "go.Figure", **options: Any) -> None:
-    """Sets the layout; numbers on axes are written as the reader's language writes them."""
-    figure.update_layout(separators=",\u202f" if get_language() == "es" else ".,", **options)
+    """Sets the layout; numbers on axes are written as the reader's language writes them.
+
+    Each option replaces what the figure had under its name: plotly takes four times as long to merge them.
+    """
+    figure.update_layout(separators=",\u202f" if get_language() == "es" else ".,", overwrite=True, **options)
 
 
 def bars(

@@ -27,6 +27,12 @@ _BASE_CSS: Final = """
   color: inherit !important; font-weight: 700;
 }
 .katex-display { padding: 0.2rem 0.25rem; }
+/* A link to another page says all it has to say, also on a phone. */
+[data-testid="stMain"] [data-testid="stPageLink-NavLink"] :is(span, p) { white-space: normal; overflow: visible; }
+/* Streamlit's grey for what axes, points and bars say is too pale for a projector. */
+[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .textpoint, .annotation, .colorbar) text,
+[data-testid="stPlotlyChart"] :is(.xtitle, .ytitle, .bartext-outside) { fill: currentColor !important; }
+[data-testid="stTab"][aria-selected="true"] { color: inherit; }
 [data-testid="stSliderThumbValue"], [data-testid="stSliderThumbValue"] * {
   color: var(--st-text-color, inherit) !important;
 }

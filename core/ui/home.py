@@ -1,4 +1,6 @@
-"""The home page's description of the machine."""
+"""The home page's link, and its description of the machine."""
+
+from typing import Final
 
 import streamlit as st
 
@@ -9,6 +11,10 @@ from core.runtime.machine import describe
 from core.settings import get_settings
 from core.ui.readings import live_gauges
 from core.ui.resources import telemetry
+from core.ui.state import PageState
+
+# Nothing to choose here: the link says the page and the language.
+STATE: Final = PageState("home", ())
 
 
 def show_now() -> None:

@@ -23,6 +23,11 @@ def parse(reference: str) -> tuple[str, dict[str, str]]:
     return page, dict(parse_qsl(query))
 
 
+def page_file(page: str) -> str:
+    """The file of the page of this name."""
+    return _BY_NAME[page].file
+
+
 def existing(references: Iterable[str]) -> list[str]:
     """Those that lead to a page of this app; the course may name pages that don't exist yet."""
     return [reference for reference in references if parse(reference)[0] in _BY_NAME]

@@ -1,8 +1,20 @@
-"""What is said of a model in a few words, alike on every page: its size and its licence."""
+"""What is said of a model in a few words, alike on every page: its size, its licence, how good it is."""
 
-from core.catalog import ModelEntry
-from core.i18n import format_number
+from typing import Final
+
+from core.catalog import ModelEntry, Score
+from core.i18n import format_number, format_percent
 from core.i18n import gettext as _
+from core.ui.navigation import N_
+
+# Test sets that have no name of their own; the others are called as their makers call them.
+_TESTS: Final = {
+    "es-novels": N_("novelas nunca vistas"),
+    "en-novels": N_("novelas nunca vistas"),
+    "documentation-en": N_("documentación de programas"),
+    "masked pieces": N_("piezas tapadas de textos nunca vistos"),
+    "documentation": N_("documentación de programas"),
+}
 
 
 def parameters_text(item: ModelEntry) -> str:
@@ -15,3 +27,18 @@ def parameters_text(item: ModelEntry) -> str:
 def licence_text(item: ModelEntry) -> str:
     """Its licence, in words where its page states none."""
     return _("licencia sin declarar") if item.licence == "unstated" else item.licence
+
+
+def score_text(score: Score) -> str:
+    """One score of a model's card: measure, value, test set and what it rests on."""
+    name, value = {
+        "accuracy": (_("aciertos"), format_percent(score.value)),
+        "f1": ("F1", format_percent(score.value)),
+        "top1": (_("aciertos a la primera"), format_percent(score.value)),
+        "chrf": ("chrF", format_number(score.value, 1)),
+        "bits_per_character": (_("bits por carácter"), format_number(score.value, 2)),
+    }[score.metric]
+    test = _(_TESTS[score.test]) if score.test in _TESTS else score.test
+    return _("{metric} {value} en {test} (n = {n})").format(
+        metric=name, value=value, test=test, n=format_number(score.n)
+    )

@@ -11,7 +11,9 @@ from core.i18n import gettext as _
 from core.runtime.loading import locate_model, why_absent
 from core.settings import get_settings
 from core.tasks.language import likely_language
+from core.training.tuned import gone, run_id
 from core.ui.messages import plain
+from core.ui.tuned import model_entry
 
 # Tasks of models that read or write in general, and were not changed for one thing alone.
 _GENERAL: Final = ("fill-mask", "text-generation", "embeddings", "translation-en-es", "translation-es-en", "text2text")
@@ -37,18 +39,16 @@ def language_of(text: str) -> str:
     return likely_language(text) or get_language()
 
 
-def label_of(key: str) -> str:
+def label_of(item: ModelEntry) -> str:
     """A model as a field for models shows it: name, architecture, and whether it is still to be downloaded."""
-    if not key:
-        return _("ninguno")
-    item = entry(key)
     kind = {
         "encoder": _("codificador"),
         "decoder": _("decodificador"),
         "encoder-decoder": _("codificador-decodificador"),
     }[item.architecture]
     absent = "" if locate_model(item, get_settings()) else " · " + _("por descargar")
-    return f"{item.name(get_language())} · {kind}{absent}"
+    own = _("tuyo") + " · " if run_id(item.key) else ""
+    return f"{own}{item.name(get_language())} · {kind}{absent}"
 
 
 def choose_model(
@@ -63,26 +63,33 @@ def choose_model(
         on_change: called when another model is chosen, or takes the place of one that isn't here.
     """
     session = st.session_state
-    keys = [item.key for item in models]
+    labels = {item.key: label_of(item) for item in models}
     wanted = session[key]
     noted = f"{key}_replaced"
-    if wanted not in keys:
+    if wanted not in labels:
         best = best_for(language, models)
         session[key] = best.key if best is not None else ""
-        if wanted in entries() and best is not None:
+        if (wanted in entries() or run_id(wanted)) and best is not None:
             session[noted] = (wanted, best.key)
             if on_change is not None:
                 on_change()
     replaced = session.get(noted)
     chosen = st.selectbox(
-        _("Modelo"), keys, format_func=label_of, key=key, persist_state="session", on_change=on_change
+        _("Modelo"), list(labels), format_func=labels.__getitem__, key=key, persist_state="session", on_change=on_change
     )
     if replaced is not None:
         if chosen == replaced[1]:
-            st.info(plain(why_absent(entry(replaced[0]), get_settings())), icon=":material/cloud_off:")
+            _say_replaced(replaced[0])
         else:
             del session[noted]
-    return entry(chosen) if chosen else None
+    return model_entry(chosen) if chosen else None
+
+
+def _say_replaced(wanted: str) -> None:
+    if run_id(wanted):
+        st.info(plain(str(gone())), icon=":material/person_off:")
+    else:
+        st.info(plain(why_absent(entry(wanted), get_settings())), icon=":material/cloud_off:")
 
 
 def hint_language(text: str, item: ModelEntry) -> None:

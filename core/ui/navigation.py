@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from core.i18n import gettext as _
+from core.runtime import garbage
 from core.ui.messages import errors_shown
 
 
@@ -119,6 +120,7 @@ def run_page(page: StreamlitPage) -> None:
             page.run()
     finally:
         _inside_app.reset(token)
+        garbage.keep_imports()
 
 
 def require_app() -> None:

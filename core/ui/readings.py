@@ -12,6 +12,7 @@ from core.runtime.telemetry import Sample
 from core.ui.gauges import SPAN_S, Gauge, Mark, gauge_view
 from core.ui.language import fragment
 from core.ui.resources import engine, model_pool, telemetry
+from core.ui.tuned import name_for_all
 
 MIB = 2**20
 # A curve of so many points looks the same as one of 600, and is half as much to send.
@@ -36,9 +37,9 @@ def with_unit(value: float | None, unit: str, digits: int = 0) -> str:
 
 
 def model_name(key: str) -> str:
-    """What a person calls the model ``key``; the key itself if the catalogue doesn't have it."""
+    """What a person calls the model ``key``; the key itself if nobody knows it."""
     known = entries().get(key)
-    return known.name(get_language()) if known else key
+    return known.name(get_language()) if known else name_for_all(key) or key
 
 
 def event_text(event: Event) -> str:

@@ -14,6 +14,7 @@ from core.runtime.telemetry import Telemetry
 from core.runtime.tokenizer import TokenizerStore
 from core.settings import get_settings
 from core.training.jobs import TrainingJobs
+from core.training.tuned import find, key_of
 
 _log = logging.getLogger(__name__)
 
@@ -41,14 +42,20 @@ def telemetry() -> Telemetry:
 
 @st.cache_resource(show_spinner=False)
 def model_pool() -> ModelPool:
-    """The process's loaded models."""
-    return ModelPool(get_settings())
+    """The process's loaded models: those of the catalogue and those that visitors have tuned."""
+    settings = get_settings()
+    return ModelPool(settings, more=lambda key: find(key, settings))
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=lambda found: found.close())
 def engine() -> Engine:
-    """What runs tasks on them."""
-    return Engine(model_pool(), get_settings())
+    """What runs tasks on them: this process, or a cluster with this process for what the cluster can't."""
+    settings = get_settings()
+    if settings.ray_address is None:
+        return Engine(model_pool(), settings)
+    from core.runtime.ray_engine import RayEngine
+
+    return RayEngine(model_pool(), settings)
 
 
 @st.cache_resource(show_spinner=False)
@@ -60,7 +67,8 @@ def downloads() -> DownloadManager:
 @st.cache_resource(show_spinner=False, on_release=TrainingJobs.end)
 def training_jobs() -> TrainingJobs:
     """The queue of fine-tuning runs; it picks up those that an earlier process of the app left."""
-    jobs = TrainingJobs(get_settings())
+    pool = model_pool()
+    jobs = TrainingJobs(get_settings(), gone=lambda id_: pool.forget(key_of(id_)))
     jobs.begin()
     return jobs
 

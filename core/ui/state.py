@@ -16,9 +16,11 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
+from core.catalog import entries
 from core.i18n import get_language
 from core.settings import get_settings
 from core.ui.language import LANGUAGE_KEY
+from core.ui.navigation import PAGES
 
 # Proxies and chat programs cut links from about 8,000 characters on.
 MAX_LINK: Final = 6_000
@@ -96,6 +98,11 @@ def one_of(*values: str) -> Callable[[str], str]:
     return decode
 
 
+def catalogue_key(text: str) -> str:
+    """Decodes the key of a model of the catalogue, which is read when the first link asks for one."""
+    return one_of(*entries())(text)
+
+
 def flag(text: str) -> bool:
     """A decoder for on/off."""
     return {"1": True, "0": False}[one_of("0", "1")(text)]
@@ -166,7 +173,8 @@ class PageState:
         query = urlencode({**self.query(), **carried, LANGUAGE_KEY: get_language()})
         base = get_settings().public_url
         if base:
-            address = f"{base.rstrip('/')}/{self.page}"
+            # The first page's address is the app's own.
+            address = f"{base.rstrip('/')}/{'' if self.page == PAGES[0].name else self.page}"
         else:
             parts = urlsplit(st.context.url or "")
             address = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))

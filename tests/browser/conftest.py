@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, free_port
 
 FLAGS = [
     "--no-sandbox",
@@ -26,8 +25,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# A first run imports streamlit, pandas and transformers on a machine that may be busy.
-expect.set_options(timeout=20_000)
+# A first run imports streamlit, pandas and transformers, on a machine that has another half of the tests to run.
+TIMEOUT_MS = 60_000
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 def chromium_path() -> str | None:
@@ -36,16 +36,10 @@ def chromium_path() -> str | None:
     return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
-def serve_app(script: Path = ROOT / "app.py", **environment: str) -> Iterator[str]:
-    """Serves a Streamlit script and yields its address."""
-    port = free_port()
+def serve_app(script: Path = ROOT / "app.py", *, port: int = 0, **environment: str) -> Iterator[str]:
+    """Serves a Streamlit script, on any free port unless one is given, and yields its address."""
+    port = port or free_port()
     process = subprocess.Popen(
         [
             sys.executable,
@@ -64,7 +58,7 @@ def serve_app(script: Path = ROOT / "app.py", **environment: str) -> Iterator[st
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while True:
             try:
                 urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).read()
@@ -76,7 +70,11 @@ def serve_app(script: Path = ROOT / "app.py", **environment: str) -> Iterator[st
         yield address
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +114,7 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
             has_touch=touch,
             permissions=["clipboard-read", "clipboard-write"],
         )
+        context.set_default_timeout(TIMEOUT_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
@@ -142,3 +141,5 @@ def settle(page: Page) -> None:
     """Waits until the script has run and its elements are on the page."""
     expect(page.locator("h1").first).to_be_visible()
     expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
+    # A font that arrives later moves what a click is aimed at.
+    page.evaluate("document.fonts.ready.then(() => true)")

@@ -21,11 +21,7 @@ pytestmark = pytest.mark.browser
 OpenPage = Callable[..., Page]
 BOTH = "bert-uncased,wordpiece-es"
 LOCALES = {"es": "es-ES", "en": "en-GB"}
-ADDRESSES = [
-    "/",
-    *(f"/tokenization?view={view}&models={BOTH}" for view in VIEWS),
-    *(f"/system?view={view}" for view in SYSTEM_VIEWS),
-]
+ADDRESSES = ["/", *(f"/tokenization?view={view}&models={BOTH}" for view in VIEWS)]
 TEXT_LABEL = "Tu texto"
 
 
@@ -126,7 +122,7 @@ def test_the_link_opens_the_same_view_elsewhere(app_url: str, open_page: OpenPag
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", [*ADDRESSES, *(f"/system?view={view}" for view in SYSTEM_VIEWS)])
 def test_no_accessibility_violation(app_url: str, open_page: OpenPage, address: str, scheme: str) -> None:
     page = open_page(app_url + address, scheme=scheme)
     # Our style sheet comes with the page's elements, a moment after the script has ended.
@@ -154,11 +150,11 @@ def test_a_phone_never_scrolls_sideways(app_url: str, open_page: OpenPage, addre
     assert wide[1] <= 0
 
 
+# What HTML would run, each by a way of its own, and what Markdown would: a line that begins with a tag has no Markdown.
 HOSTILE = [
-    "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>",
-    '<iframe srcdoc="<script>parent.hacked=1</script>"></iframe>',
+    "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
+    '<iframe srcdoc="<script>parent.hacked=1</script>"></iframe></script><svg onload=window.hacked=1>',
     "**negrita** [x](javascript:window.hacked=1) ![i](http://example.org/i.png) $x$ :red[y]",
-    "</script><svg onload=window.hacked=1>",
 ]
 
 

@@ -154,3 +154,31 @@ def test_a_model_is_chosen_and_the_three_routes_are_shown(app_url: str, open_pag
     expect(page.get_by_text("hf download sentence-transformers/all-MiniLM-L6-v2")).to_be_visible()
     page.get_by_role("tab", name="Por una API").click()
     expect(page.get_by_text("La petición", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("path", "lang", "scheme", "width"), [("/", "es", "light", 1280), ("/system", "en", "dark", 390)]
+)
+def test_the_block_for_the_classroom_is_opened_by_keyboard_fits_and_passes_axe(
+    app_url: str, open_page: OpenPage, path: str, lang: str, scheme: str, width: int
+) -> None:
+    page = open_page(f"{app_url}{path}?lang={lang}", width=width, scheme=scheme, touch=width < 600)
+    block = page.get_by_test_id("stExpander").filter(has_text={"es": "Para el aula", "en": "For the classroom"}[lang])
+    block.locator("summary").focus()
+    page.keyboard.press("Enter")
+    first = block.get_by_role("link", name={"es": "Abrir", "en": "Open"}[lang]).first
+    expect(first).to_be_visible()
+    settle(page)
+    assert violations(page) == []
+    main = page.locator("[data-testid=stMain]")
+    assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
+    # From the first switch of the block, the steps are reached with the tabulator alone.
+    block.locator("[data-variant=segmented_control]").first.focus()
+    for _press in range(12):
+        page.keyboard.press("Tab")
+        if first.evaluate("link => link === document.activeElement"):
+            break
+    expect(first).to_be_focused()
+    page.keyboard.press("Enter")
+    title = {"es": "Tokenización", "en": "System"}[lang]
+    expect(page.get_by_role("heading", level=1, name=title)).to_be_visible()

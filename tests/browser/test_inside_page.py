@@ -53,6 +53,8 @@ def test_from_a_weight_back_to_the_vectors_that_made_it(warm_url: str, open_page
     expect(page).to_have_url(re.compile(r"step=encoder\.3\.attention\.mask.*row=7.*column=2"))
     page.get_by_role("button", name="6,627 Q·K").click()
     expect(page.get_by_text("escala 0,177")).to_be_visible()
+    # A click in the very moment in which the page is redrawn can be lost.
+    settle(page)
     page.locator("button.factor").first.click()
     expect(page).to_have_url(re.compile(r"step=encoder\.3\.attention\.query.*head=1.*row=7"))
     expect(page.get_by_role("heading", name="Consultas Q (queries)")).to_be_visible()
@@ -96,3 +98,18 @@ def test_typed_html_is_text(warm_url: str, open_page: OpenPage) -> None:
     settle(page)
     assert page.locator("img[src=x]").count() == 0
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("lang", "scheme", "width"), [("es", "light", 1280), ("en", "dark", 390)])
+def test_the_race_is_run_and_its_plots_fit_and_pass_axe(
+    warm_url: str, open_page: OpenPage, lang: str, scheme: str, width: int
+) -> None:
+    page = open_page(address(warm_url, view="race", lang=lang), width=width, scheme=scheme)
+    page.get_by_role("button", name={"es": "Correr la carrera", "en": "Run the race"}[lang]).click()
+    told = {"es": "capa de transformer tarda|aquí gana la LSTM", "en": "transformer layer takes|here the LSTM wins"}
+    expect(page.get_by_text(re.compile(told[lang])).first).to_be_visible(timeout=120_000)
+    settle(page)
+    expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
+    expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
+    assert sideways(page) <= 0
+    assert violations(page) == []

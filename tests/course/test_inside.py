@@ -5,7 +5,14 @@ import torch
 
 from core.catalog import entries, entry
 from core.course.inside import InsideExample, inside_example, inside_examples
-from core.lens.forward_reading import VALUES_TASK, WALK_TASK, ForwardRequest, ValuesRequest
+from core.lens.forward_reading import (
+    ORIGIN_TASK,
+    VALUES_TASK,
+    WALK_TASK,
+    ForwardRequest,
+    OriginRequest,
+    ValuesRequest,
+)
 from core.runtime.device import CPU
 from core.runtime.loading import load_bundle, locate_model
 from core.settings import Settings
@@ -62,3 +69,30 @@ def test_what_the_sentences_claim() -> None:
     assert on.shape[1] == 1536 and float((on > 0.1).float().mean()) < 0.2
     unit = values("sentence-vector-en", "head.unit")
     assert unit.shape == (384,) and float(unit.norm()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_what_the_spanish_sentences_claim() -> None:
+    bundle = load_bundle(entry("mini-beto"), Settings(offline=True), CPU)
+
+    def values(key: str) -> torch.Tensor:
+        example = inside_example(key)
+        with torch.inference_mode():
+            found = VALUES_TASK.run(bundle, [ValuesRequest(ForwardRequest(example.text), example.step)])[0]
+        return torch.from_numpy(found.values)
+
+    # "[CLS] Las llaves del armario viejo están …"; the example's head counts from 0 here.
+    weights = values("agreement-es")[inside_example("agreement-es").head]
+    assert float(weights[6, 2]) == pytest.approx(0.182, abs=1e-3)
+    assert float(weights[6, 4]) == pytest.approx(0.026, abs=1e-3)
+    on = values("gelu-es")
+    assert on.shape[1] == 1536 and float((on > 0.1).float().mean()) < 0.1
+    # Where the probability of a piece comes from, in pieces and not in numbers.
+    mask = inside_example("mask-es")
+    with torch.inference_mode():
+        outline = WALK_TASK.run(bundle, [ForwardRequest(mask.text)])[0]
+        row = [token.text for token in outline.rows].index("[MASK]")
+        best = outline.candidates[row][0]
+        request = OriginRequest(ForwardRequest(mask.text), mask.step, (row, best.id))
+        origin = ORIGIN_TASK.run(bundle, [request])[0]
+    assert best.text == mask.column == origin.pieces[best.id]
+    assert set(origin.pieces) == {factor.index[-1] for term in origin.terms for factor in term.factors}

@@ -88,6 +88,7 @@ def _wild(model: Any) -> Any:
 
 
 @cache
+@torch.inference_mode(False)
 def family(name: str) -> ModelBundle:
     """A random model: ``"bert"``, ``"roberta"``, ``"electra"``, ``"gpt2"``, ``"llama"``, ``"bart"`` or ``"t5"``."""
     import transformers as tf

@@ -1,6 +1,4 @@
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +23,7 @@ from core.lens.tokenization import (
     unit_spans,
 )
 from core.runtime.tokenizer import TokenizerBundle
+from tests.fresh import run_fresh
 
 FAMILY = "👨‍👩‍👧"
 
@@ -419,15 +418,8 @@ def test_snippet_holds_exactly_the_text(text: str) -> None:
 
 def test_snippet_runs_and_prints_the_page_s_tokens(bert_uncased: TokenizerBundle, tmp_path: Path) -> None:
     text = f"El niño 'comió' \"ñ\" \\n [MASK] {FAMILY}\n</code>'''\x00 مرحبا\u202e " + "habitación " * 60
-    program = tmp_path / "reproduce.py"
-    program.write_text(snippet([("BERT", str(bert_uncased.path))], text), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-X", "utf8", str(program)],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=True,
-    )
+    done = run_fresh(snippet([("BERT", str(bert_uncased.path))], text), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
     heading, listed = done.stdout.splitlines()
     tokens = tokenize(text, bert_uncased, segment(text))
     numbers = figures(text, tokens, segment(text))

@@ -203,7 +203,7 @@ def test_without_any_model_the_page_says_where_to_get_one_and_cosine_still_works
     monkeypatch.setattr(models, "here", lambda: [])
     assert "Ningún modelo de este equipo tiene embeddings" in plain(open_app("embeddings", lang="es"))
     app = open_app("embeddings", lang="es", part="cosine")
-    assert not app.warning and "Pitágoras" in plain(app)
+    assert "Ningún modelo de este equipo tiene embeddings" not in plain(app) and "Pitágoras" in plain(app)
 
 
 NO_TORCH = """
@@ -227,20 +227,47 @@ def test_no_torch_until_a_model_is_asked_for(monkeypatch: pytest.MonkeyPatch) ->
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("page", ["embeddings", "attention", "tokenization", "timeline"])
-@pytest.mark.parametrize("lang", ["es", "en"])
+LIGHTEST = {
+    "embeddings": {"part": "cosine"},
+    "attention": {"part": "evidence"},
+    "inside": {"view": "race"},
+    "finetuning": {"view": "runs"},
+    "tasks": {"task": "translation"},
+}
+
+
+@pytest.mark.parametrize(
+    ("page", "lang"),
+    [
+        *((page, lang) for page in ("embeddings", "attention", "tokenization", "timeline") for lang in ("es", "en")),
+        ("inside", "es"),
+        ("concepts", "en"),
+        ("finetuning", "en"),
+        ("tasks", "es"),
+        *((page, lang) for page in ("home", "system") for lang in ("es", "en")),
+    ],
+)
 def test_for_the_classroom(open_app: OpenApp, page: str, lang: str) -> None:
-    query = {"part": "cosine"} if page == "embeddings" else {"part": "evidence"} if page == "attention" else {}
-    app = open_app(page, lang=lang, **query)
+    app = open_app(page, lang=lang, **LIGHTEST.get(page, {}))
     names = {"es": "Para el aula", "en": "For the classroom"}
     assert names[lang] in [item.label for item in app.expander]
-    assert {"es": "minuto 0 a", "en": "minute 0 to"}[lang] in plain(app)
+    begins = {"es": "minuto 0 a", "en": "minute 0 to"}[lang]
+    assert begins not in plain(app), "folded, it costs nothing"
+    app.session_state[f"class_open_{page}"] = True
+    app.run()
+    assert begins in plain(app)
     switch = f"class_{page}"
+    # Of the tasks, only this one has no model here, and says so.
+    missing = {"es": "hace esta tarea todavía", "en": "does this task yet"}[lang]
+    assert (missing in plain(app)) == (page == "tasks")
     # AppTest sends choices back by their names, and makes those in this process's language.
     set_language(lang)
     app.session_state[switch] = "questions"
     app.run()
     assert "**3. " in texts(app)
+    app.session_state[switch] = "mistakes"
+    app.run()
+    assert {"es": "**Se suele decir:**", "en": "**It is often said:**"}[lang] in texts(app)
     app.session_state[switch] = "qr"
     app.run()
     assert not app.error and not app.exception

@@ -13,6 +13,7 @@ from core.catalog import entry
 from core.settings import get_settings
 from core.ui.inside.state import VIEWS
 from tests.conftest import ROOT
+from tests.pages import test_guess as guesses
 from tests.pages.conftest import OpenApp, texts
 from tests.runtime.models import write_model
 from tests.tasks.causal import write_decoder
@@ -195,7 +196,7 @@ def test_the_race_is_run_and_shown(open_app: OpenApp, monkeypatch: pytest.Monkey
     from core.lens import race as lens
     from core.ui.inside import race
 
-    monkeypatch.setattr(race, "run_race", lambda device, **options: lens.run_race(device, lengths=(4, 8), **options))
+    monkeypatch.setattr(race, "run_apart", lambda device, **options: lens.run_apart(device, lengths=(4, 8), **options))
     app = open_app("inside", lang="es", view="race")
     press(app, "in_race_start")
     job = race.track()._job
@@ -214,3 +215,20 @@ def test_no_torch_until_a_model_is_asked_for() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-800:]
+
+
+def test_por_dentro_asks_where_the_parameters_are_and_what_the_head_will_say(open_app: OpenApp) -> None:
+    app = open_app("inside", lang="es", view="parameters", model="minilm", guess="1")
+    assert "¿Qué crees?" in guesses.texts(app) and not app.get("plotly_chart")
+    app.radio(key=guesses.form_key(app)).set_value("attention")
+    guesses.press(app, "Comprobar")
+    assert "Dijiste «Atención», que va en el puesto 3. El modelo: «Embeddings»." in guesses.texts(app)
+    assert app.get("plotly_chart")
+    app.session_state["in_view"] = "answer"
+    app.session_state["in_model"] = "sentiment-en"
+    app.session_state["in_text"] = guesses.TEXT
+    app.run()
+    assert "¿Qué dirá" in guesses.texts(app) and not app.get("plotly_chart")
+    app.radio(key=guesses.form_key(app)).set_value("positive")
+    guesses.press(app, "Comprobar")
+    assert "Acertaste: «positivo»." in guesses.texts(app) and "Aciertos: 1 de 2" in guesses.texts(app)

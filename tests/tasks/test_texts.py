@@ -1,6 +1,8 @@
 """Classification with occlusion, zero-shot labels and extractive summaries: hand-worked figures and refusals."""
 
+import itertools
 import math
+import random
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +17,7 @@ from core.runtime.loading import load_bundle
 from core.settings import Settings
 from core.tasks import classification, extractive_summary, zero_shot
 from core.tasks.classification import ClassificationRequest
+from core.tasks.common import PASS_TOKENS, like_lengths
 from core.tasks.extractive_summary import SummaryRequest, centrality, choose, split_sentences
 from core.tasks.zero_shot import ZeroShotRequest
 from tests.tasks.stubs import bundle, piece_ids
@@ -23,6 +26,38 @@ from tests.tasks.stubs import bundle, piece_ids
 @pytest.fixture(scope="module")
 def minilm() -> ModelBundle:
     return load_bundle(entry("minilm"), Settings(device="cpu"), CPU)
+
+
+# --- batches ----------------------------------------------------------------------------------------------
+
+
+def cost(lengths: list[int], parts: list[list[int]]) -> int:
+    return sum(PASS_TOKENS + len(part) * max(lengths[place] for place in part) for part in parts)
+
+
+def test_parts_of_a_batch_hold_every_text_once_and_cost_the_least() -> None:
+    chance = random.Random(3)
+    for _turn in range(40):
+        lengths = [chance.choice((3, 8, 20, 60, 300)) + chance.randrange(5) for _text in range(chance.randint(1, 9))]
+        parts = like_lengths(lengths, 4)
+        assert sorted(place for part in parts for place in part) == list(range(len(lengths)))
+        assert max(map(len, parts)) <= 4
+        # All ways to cut the sorted texts into parts of at most four.
+        order = sorted(range(len(lengths)), key=lengths.__getitem__)
+        ways = []
+        for cuts in itertools.product((False, True), repeat=len(order) - 1):
+            way = [[order[0]]]
+            for place, cut in zip(order[1:], cuts, strict=True):
+                way.append([place]) if cut else way[-1].append(place)
+            if max(map(len, way)) <= 4:
+                ways.append(cost(lengths, way))
+        assert cost(lengths, parts) == min(ways)
+
+
+def test_short_texts_do_not_wait_for_a_long_one() -> None:
+    assert like_lengths([400, 9, 10, 11], 32) == [[1, 2, 3], [0]]
+    assert like_lengths([12, 9, 10, 11], 32) == [[1, 2, 3, 0]]
+    assert like_lengths([], 32) == []
 
 
 # --- classification ---------------------------------------------------------------------------------------

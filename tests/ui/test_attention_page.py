@@ -1,8 +1,6 @@
-"""The page's code in a fresh interpreter, its files, its words and its shelf."""
+"""The page's code in a fresh interpreter, its files, and its words."""
 
 import io
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,6 @@ from core.runtime.bundle import ModelBundle
 from core.ui.attention_page.code import code, compare_code, find_code, map_code
 from core.ui.attention_page.files import statistics_bytes, tensor_bytes
 from core.ui.attention_page.words import captions
-from core.ui.shelf import Shelf
 from tests.lens.attention_models import SENTENCE, minilm, minilm_eager
 from tests.tasks.causal import decoder
 from tests.tasks.translators import translator
@@ -167,33 +164,3 @@ def test_captions_say_the_number_behind_them() -> None:
     said = captions(amap, head_statistics(amap), "weights")
     assert (len(said), len(said[0])) == (6, 12)
     assert said[0][2] == "mira al token anterior: 1,00"
-
-
-# --- the shelf --------------------------------------------------------------------------------------------
-
-
-def test_one_computation_for_all_who_ask_at_once() -> None:
-    shelf, made, found = Shelf(limit=40_000), [], []
-
-    def make() -> str:
-        made.append(1)
-        time.sleep(0.05)
-        return "it"
-
-    threads = [threading.Thread(target=lambda: found.append(shelf.get("key", make))) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == ["it"] * 20 and made == [1]
-
-
-def test_errors_are_not_kept_and_what_is_too_large_is_given_all_the_same() -> None:
-    shelf = Shelf(limit=40_000)
-    with pytest.raises(ValueError, match="no"):
-        shelf.get("key", lambda: (_ for _ in ()).throw(ValueError("no")))
-    assert shelf.get("key", lambda: "yes") == "yes"
-    large = np.zeros(10_000)
-    assert shelf.get("large", lambda: large) is large
-    assert shelf.get("large", lambda: 7) == 7, "it was never kept"
-    assert shelf.get("key", lambda: "other") == "yes"

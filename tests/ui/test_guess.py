@@ -8,6 +8,7 @@ from core.catalog import entry
 from core.lens.attention import word_groups
 from core.lens.attention_inputs import TextPair
 from core.lens.attention_reading import TASK
+from core.lens.forward_reading import Candidate, ForwardRequest
 from core.lens.tokenization import compare
 from core.runtime.tokenizer import TokenizerBundle, TokenizerStore
 from core.settings import Settings
@@ -15,6 +16,7 @@ from core.tasks.classification import TASK as SENTIMENT
 from core.tasks.classification import ClassificationRequest
 from core.ui.attention_page.guess import look_question
 from core.ui.guess import Question, question_key
+from core.ui.inside.guess import gap_question, next_question
 from core.ui.tasks.sentiment import VIEW
 from core.ui.tokenization.guess import cut_question
 from tests.lens.attention_models import SENTENCE, minilm_eager
@@ -95,3 +97,15 @@ def test_labels_are_offered_in_an_order_that_tells_nothing() -> None:
         assert question.answers[0] == result.labels[0].name
         assert question.options == ("negative", "neutral", "positive")
         assert question.names("negative") == "negativo"
+
+
+def test_the_next_token_and_the_hidden_word() -> None:
+    item, wanted = entry("mini-beto"), ForwardRequest("La niña abrió la [MASK].")
+    found = (Candidate(7, " mesa", 0.4), Candidate(8, "mesa", 0.3), Candidate(9, "\n", 0.2), Candidate(5, "casa", 0.1))
+    question = gap_question(item, wanted, 5, "[MASK]", found)
+    assert question is not None and question.answers == ("mesa", "casa") and "«[MASK]»" in question.ask
+    assert question.key != gap_question(item, wanted, 4, "[MASK]", found).key  # type: ignore[union-attr]
+    following = next_question(item, wanted, found)
+    assert following is not None and following.place("Casa") == 2
+    # What is likeliest can't be typed: there is nothing to guess.
+    assert next_question(item, wanted, found[2:]) is None and gap_question(item, wanted, 5, "x", found[2:]) is None

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.settings import Settings
 from core.ui import state as state_module
 from core.ui.state import PageState, Param, flag, one_of, pack_text, unpack_text
 
@@ -83,3 +84,10 @@ def test_an_address_that_was_just_replaced_is_no_link_but_a_later_one_is(monkeyp
     now[0] += 10
     page.arrive()
     assert session["stop_key"] == 2, "somebody went back in the browser"
+
+
+def test_the_link_of_the_first_page_is_the_apps_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_module, "st", SimpleNamespace(session_state={}, query_params=Address()))
+    monkeypatch.setattr(state_module, "get_settings", lambda: Settings(public_url="https://example.org/taller/"))
+    assert PageState("home", ()).link() == "https://example.org/taller/?lang=es"
+    assert PageState("system", ()).link() == "https://example.org/taller/system?lang=es"

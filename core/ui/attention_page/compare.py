@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import streamlit as st
 
-from core.catalog import ModelEntry, entry
+from core.catalog import ModelEntry
 from core.errors import TallerError
 from core.i18n import format_percent, get_language
 from core.i18n import gettext as _
@@ -24,6 +24,7 @@ from core.ui.language import fragment
 from core.ui.messages import errors_shown, plain, show_error
 from core.ui.model_field import hint_language
 from core.ui.share import share_row
+from core.ui.tuned import model_entry
 
 _SIDES: Final = ("a", "b")
 
@@ -97,7 +98,7 @@ def _both(first: str, second: str) -> None:
         for column, side, key in zip(st.columns(2, gap="medium"), _SIDES, (first, second), strict=True):
             with column:
                 try:
-                    now = _one(entry(key), side)
+                    now = _one(model_entry(key), side)
                 except TallerError as error:
                     show_error(error)
                     continue

@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from core.catalog import ModelEntry, entry
+from core.catalog import ModelEntry
 from core.errors import ModelUnavailable
 from core.i18n import format_number, format_percent, get_language
 from core.i18n import gettext as _
@@ -29,6 +29,7 @@ from core.ui.guess import guess_first, guess_switch, guessing
 from core.ui.language import fragment
 from core.ui.messages import errors_shown, plain
 from core.ui.share import share_row
+from core.ui.tuned import model_entry
 
 _VIEW_KEY: Final = "at_drawing"
 _MARKS: Final = (
@@ -61,7 +62,7 @@ def show_look(item: ModelEntry) -> None:
 @fragment()
 def _drawing(model: str) -> None:
     with errors_shown():
-        _show(entry(model))
+        _show(model_entry(model))
 
 
 def _resolve_pending(read: Reading) -> None:

@@ -13,12 +13,13 @@ from core.ui.model_field import is_general, label_of
 from core.ui.resources import downloads
 from core.ui.system.download import download_control, size_text
 from core.ui.tasks.models import size_line
+from core.ui.tuned import model_entry, own_models
 
 
 def able() -> list[ModelEntry]:
-    """All models with weights, those that were not changed for one task first, in the catalogue's order."""
+    """All models with weights: those not changed for one task, the catalogue's others, and the visitor's own."""
     found = [item for item in entries().values() if item.weights is not None]
-    return sorted(found, key=lambda item: not is_general(item))
+    return [*sorted(found, key=lambda item: not is_general(item)), *own_models()]
 
 
 def here() -> list[ModelEntry]:
@@ -38,11 +39,13 @@ def languages_here(models: list[ModelEntry]) -> list[str]:
 def choose_second() -> ModelEntry | None:
     """The field for the model to compare with; those that could be downloaded are offered, too."""
     first = st.session_state[MODEL]
-    keys = ["", *(item.key for item in able() if item.key != first)]
-    if st.session_state[VERSUS] not in keys:
+    labels = {"": _("ninguno"), **{item.key: label_of(item) for item in able() if item.key != first}}
+    if st.session_state[VERSUS] not in labels:
         st.session_state[VERSUS] = ""
-    chosen = st.selectbox(_("Comparar con"), keys, format_func=label_of, key=VERSUS, persist_state="session")
-    return entry(chosen) if chosen else None
+    chosen = st.selectbox(
+        _("Comparar con"), list(labels), format_func=labels.__getitem__, key=VERSUS, persist_state="session"
+    )
+    return model_entry(chosen) if chosen else None
 
 
 @fragment(run_every=2.0)

@@ -13,8 +13,9 @@ from core.lens.attention_inputs import TextPair
 from core.lens.attention_reading import Reading
 from core.lens.attention_survey import Survey, SurveyRequest
 from core.lens.attention_trace import HeadRequest, HeadVectors
-from core.ui.resources import engine
-from core.ui.shelf import Shelf
+from core.runtime.shelf import Shelf
+from core.ui.ask import ask
+from core.ui.kept import kept_by
 
 # Three maps of the longest text a 12 × 12 model reads, or some two hundred of a sentence.
 _KEPT_BYTES: Final = 480 * 2**20
@@ -33,7 +34,7 @@ def reading(model: str, pair: TextPair) -> Reading:
     """
     from core.lens.attention_reading import TASK
 
-    return _shelf().get(("reading", model, pair), lambda: engine().run(TASK, pair, model=model).result)
+    return _shelf().get(("reading", kept_by(model), pair), lambda: ask(TASK, pair, model=model).result)
 
 
 def _again(pair: TextPair, read: Reading) -> TextPair:
@@ -61,7 +62,7 @@ def shown_map(model: str, pair: TextPair, form: str, special: str, words: bool) 
         read = reading(model, pair)
         amap = read.map
         if form == "norms":
-            amap = norm_weighted(amap, engine().run(NORMS_TASK, _again(pair, read), model=model).result)
+            amap = norm_weighted(amap, ask(NORMS_TASK, _again(pair, read), model=model).result)
         elif form == "mean":
             amap = mean_heads(amap)
         elif form == "rollout":
@@ -72,12 +73,12 @@ def shown_map(model: str, pair: TextPair, form: str, special: str, words: bool) 
 
     if form == "weights" and special == "keep" and not words:
         return reading(model, pair).map
-    return _shelf().get(("map", model, pair, form, special, words), made)
+    return _shelf().get(("map", kept_by(model), pair, form, special, words), made)
 
 
 def statistics(model: str, pair: TextPair) -> HeadStatistics:
     """Numbers of all heads on this text."""
-    return _shelf().get(("statistics", model, pair), lambda: head_statistics(reading(model, pair).map))
+    return _shelf().get(("statistics", kept_by(model), pair), lambda: head_statistics(reading(model, pair).map))
 
 
 def vectors(model: str, pair: TextPair, layer: int, head: int) -> HeadVectors:
@@ -90,9 +91,9 @@ def vectors(model: str, pair: TextPair, layer: int, head: int) -> HeadVectors:
 
     def made() -> HeadVectors:
         request = HeadRequest(_again(pair, reading(model, pair)), layer, head)
-        return engine().run(HEAD_TASK, request, model=model).result
+        return ask(HEAD_TASK, request, model=model).result
 
-    return _shelf().get(("vectors", model, pair, layer, head), made)
+    return _shelf().get(("vectors", kept_by(model), pair, layer, head), made)
 
 
 def hiding(
@@ -112,9 +113,9 @@ def hiding(
 
     def made() -> Hiding:
         request = HidingRequest(_again(pair, reading(model, pair)), row, words, hidden, only)
-        return engine().run(TASK, request, model=model).result
+        return ask(TASK, request, model=model).result
 
-    return _shelf().get(("hiding", model, pair, row, words, hidden, only), made)
+    return _shelf().get(("hiding", kept_by(model), pair, row, words, hidden, only), made)
 
 
 def survey(model: str, texts: tuple[str, ...]) -> Survey:
@@ -125,4 +126,4 @@ def survey(model: str, texts: tuple[str, ...]) -> Survey:
     """
     from core.lens.attention_survey import TASK
 
-    return _shelf().get(("survey", model, texts), lambda: engine().run(TASK, SurveyRequest(texts), model=model).result)
+    return _shelf().get(("survey", kept_by(model), texts), lambda: ask(TASK, SurveyRequest(texts), model=model).result)

@@ -5,7 +5,6 @@ from typing import Final, cast, get_args
 
 import streamlit as st
 
-from core.catalog import entries
 from core.course.attention import AttentionExample, attention_example
 from core.i18n import get_language
 from core.lens.attention import Kind
@@ -14,6 +13,7 @@ from core.ui.attention import ONLY as PAIR_LINES
 from core.ui.attention import VIEWS, Only, View
 from core.ui.navigation import N_
 from core.ui.state import PageState, Param, flag, one_of, pack_text, unpack_text
+from core.ui.tuned import known_model
 
 PARTS: Final = {
     "look": (N_("Mirar"), ":material/visibility:"),
@@ -51,12 +51,6 @@ EXAMPLE, PENDING, FILLED = "at_example", "at_pending", "at_filled"
 FIRST_EXAMPLE: Final = {"es": "pronoun-es", "en": "agreement-en"}
 
 
-def _known_model(text: str) -> str:
-    if text not in entries():
-        raise ValueError(text)
-    return text
-
-
 def _heads(text: str) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in text.split("-")}))
 
@@ -75,8 +69,8 @@ STATE: Final = PageState(
         # No text and no model is anybody's default: a link always says which, as machines have different ones.
         Param("text", TEXT, "", pack_text, unpack_text),
         Param("second", SECOND, "", pack_text, unpack_text),
-        Param("model", MODEL, "", str, _known_model),
-        Param("versus", VERSUS, "", str, _known_model),
+        Param("model", MODEL, "", str, known_model),
+        Param("versus", VERSUS, "", str, known_model),
         Param("part", PART, "look", str, one_of(*PARTS)),
         Param("view", VIEW, "model", str, one_of(*VIEWS)),
         Param("layer", LAYER, 0, str, int),

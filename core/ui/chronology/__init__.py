@@ -4,7 +4,7 @@ Labels never overlap: in each lane an event takes the first row in which it has 
 so that the picture can be read from all of history down to a month, on a wall and on a phone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -14,6 +14,7 @@ from typing import Any, Final
 import streamlit as st
 
 from core.i18n import gettext as _
+from core.ui.triggers import sent
 
 _FOLDER: Final = Path(__file__).parent
 _VIEW = st.components.v2.component(
@@ -107,10 +108,6 @@ def payload(
     }
 
 
-def _ignore() -> None:
-    """Declares the trigger to Streamlit; the value is read from the component's result."""
-
-
 def chronology(
     marks: Sequence[Mark],
     lanes: Mapping[str, str],
@@ -120,8 +117,9 @@ def chronology(
     even: bool = False,
     follow: str = "",
     key: str,
-) -> str | None:
-    """Draws the axis and says which event was just chosen.
+    on_choose: Callable[[str], None],
+) -> None:
+    """Draws the axis.
 
     Args:
         marks: the events, oldest first; at least one.
@@ -131,11 +129,14 @@ def chronology(
         even: whether the axis gives every year the same room.
         follow: a CSS class; its element is scrolled into sight after a click.
         key: Streamlit's key, unique on the page.
-
-    Returns:
-        The ``id`` of the event chosen in this run; ``None`` if none was.
+        on_choose: called with the ``id`` of an event that was clicked, before the page runs again.
     """
+
+    def changed() -> None:
+        chosen = sent(key, "event")
+        # The value comes from a browser: anything but the id of one of these events is nothing.
+        if isinstance(chosen, str) and any(mark.id == chosen for mark in marks):
+            on_choose(chosen)
+
     data = payload(marks, lanes, selected=selected, stops=stops, even=even, follow=follow)
-    chosen = _VIEW(data=data, key=key, on_event_change=_ignore).event
-    # The value comes from a browser: anything but the id of one of these events is nothing.
-    return chosen if isinstance(chosen, str) and any(mark.id == chosen for mark in marks) else None
+    _VIEW(data=data, key=key, on_event_change=changed)

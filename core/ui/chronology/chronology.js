@@ -38,7 +38,8 @@ const freeRow = (rows, from, to) => {
 const layOut = (state) => {
   const { data, view, inner, lanes, ticks } = state
   const width = Math.max(200, view.clientWidth - 2)
-  if (!state.zoom) state.zoom = Math.max(1, READABLE / width)
+  // Until somebody zooms: the first layout may come before the page has its width.
+  if (!state.zoomed) state.zoom = Math.max(1, READABLE / width)
   const total = width * state.zoom
   inner.style.width = `${total}px`
   const left = 12
@@ -77,6 +78,7 @@ const zoomTo = (state, zoom, anchor) => {
   const at = anchor ?? view.clientWidth / 2
   const share = (view.scrollLeft + at) / (view.clientWidth * state.zoom)
   state.zoom = next
+  state.zoomed = true
   layOut(state)
   view.scrollLeft = share * view.clientWidth * next - at
 }
@@ -247,6 +249,7 @@ export default function (component) {
     if (state.view.clientWidth !== state.seen) {
       state.seen = state.view.clientWidth
       layOut(state)
+      if (!state.zoomed && state.shown) reveal(state, state.shown)
     }
   })
   observer.observe(state.view)

@@ -1,4 +1,4 @@
-"""For the classroom: a plan of 5 or 15 minutes, three questions, and a QR code that opens this very view.
+"""For the classroom: a plan of 5 or 15 minutes, questions, common mistakes, and a QR code of this very view.
 
 Every page that has a lesson in ``core/course/classroom.toml`` calls ``show_classroom`` at its end.
 """
@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from core.course.classroom import PLANS, Question, lessons
+from core.course.classroom import PLANS, Lesson, Question, lessons
 from core.i18n import get_language
 from core.i18n import gettext as _
-from core.ui.classroom.links import usable
+from core.ui.classroom.links import usable, works
 from core.ui.classroom.qr import qr_svg
 from core.ui.language import fragment
 from core.ui.links import parse
@@ -24,29 +24,38 @@ _VIEWS = {
     "5": (N_("Guion de 5 minutos"), ":material/timer:"),
     "15": (N_("Guion de 15 minutos"), ":material/hourglass_top:"),
     "questions": (N_("Tres preguntas"), ":material/quiz:"),
+    "mistakes": (N_("Errores comunes"), ":material/rule:"),
     "qr": (N_("Código QR"), ":material/qr_code_2:"),
 }
 _LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 
 @fragment()
-def show_classroom(state: PageState) -> None:
-    """The block, folded.
+def show_classroom(state: PageState, topic: str = "") -> None:
+    """The block, folded; what is in it is made when somebody opens it.
 
     Args:
         state: the page's; its link is what the QR code opens.
+        topic: which of the page's lessons, where it has several.
     """
-    with st.expander(_("Para el aula"), icon=":material/school:"), errors_shown():
+    lesson = lessons()[f"{state.page}/{topic}" if topic else state.page]
+    label, icon = _("Para el aula"), ":material/school:"
+    block = st.expander(label, icon=icon, key=f"class_open_{state.page}", on_change="rerun")
+    if not block.open:
+        return
+    with block, errors_shown():
         key = f"class_{state.page}"
         st.session_state.setdefault(key, next(iter(_VIEWS)))
         view = view_switch(_("Para el aula"), _VIEWS, key)
         if view == "qr":
             _show_qr(state)
+        elif view == "mistakes":
+            _show_mistakes(lesson)
         elif view == "questions":
-            for number, question in enumerate(lessons()[state.page].questions, 1):
-                _show_question(number, question, f"class_{state.page}_answer_{number}")
+            for number, question in enumerate(lesson.questions, 1):
+                _show_question(number, question, f"class_{lesson.key}_answer_{number}")
         else:
-            _show_plan(state.page, int(view))
+            _show_plan(lesson, int(view))
 
 
 def _link(reference: str, label: str, icon: str) -> None:
@@ -54,11 +63,25 @@ def _link(reference: str, label: str, icon: str) -> None:
     st.page_link(_FILES[page], label=label, icon=icon, query_params=query or None)
 
 
-def _show_plan(page: str, minutes: int) -> None:
+def _show_plan(lesson: Lesson, minutes: int) -> None:
     assert minutes in PLANS
     reader, begins = get_language(), 0
-    st.caption(_("En este orden; cada paso se abre con un clic y esta lista vuelve a estar al final de la página."))
-    for number, step in enumerate(lessons()[page].plan(minutes), 1):
+    st.markdown(_("**Objetivo:** {goal}").format(goal=plain(lesson.goal(reader))))
+    # A step on another page works on any machine.
+    own = [step.open for step in lesson.plan(minutes) if parse(step.open[0])[0] == lesson.page]
+    if own and not any(map(works, own)):
+        st.warning(
+            _(
+                "Ningún modelo de este equipo hace esta tarea todavía: descarga antes de la clase uno de los que "
+                "ofrece la página más arriba."
+            ),
+            icon=":material/download:",
+        )
+    if own:
+        st.caption(_("En este orden; cada paso se abre con un clic y esta lista vuelve a estar al final de la página."))
+    else:
+        st.caption(_("En este orden, una página por paso. Para volver a esta lista, pulsa Inicio en el menú."))
+    for number, step in enumerate(lesson.plan(minutes), 1):
         when = _("minuto {a} a {b}").format(a=begins, b=begins + step.minutes)
         begins += step.minutes
         text, button = st.columns([5, 1], vertical_alignment="center")
@@ -74,6 +97,14 @@ def _show_question(number: int, question: Question, key: str) -> None:
         with st.popover(_("La respuesta"), icon=":material/lightbulb:", key=key):
             st.markdown(plain(question.answer(reader)))
         _link(usable(question.open), _("Compruébalo"), ":material/play_arrow:")
+
+
+def _show_mistakes(lesson: Lesson) -> None:
+    reader = get_language()
+    for mistake in lesson.mistakes:
+        with st.container(border=True, gap="xsmall"):
+            st.markdown(_(":material/close: **Se suele decir:** {said}").format(said=plain(mistake.said(reader))))
+            st.markdown(_(":material/check: **En realidad:** {fact}").format(fact=plain(mistake.really(reader))))
 
 
 def _show_qr(state: PageState) -> None:

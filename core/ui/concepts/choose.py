@@ -6,13 +6,14 @@ import pandas as pd
 import streamlit as st
 
 from core.catalog import TASKS, ModelEntry, entries_for, entry, scores
-from core.i18n import format_number, format_percent, get_language, ngettext
+from core.i18n import format_number, get_language, ngettext
 from core.i18n import gettext as _
 from core.ui.concepts.form import LANGUAGE, LICENCE, MODEL, SIZE, SIZES, STATE, TASK, licences
 from core.ui.downloads import csv_bytes, json_bytes
 from core.ui.glossary import glossary_marks
 from core.ui.links import show_links
 from core.ui.messages import plain
+from core.ui.model_facts import score_text
 from core.ui.share import Download, share_row
 from core.ui.system.catalogue import ARCHITECTURES, TASK_NAMES, where
 from core.ui.tasks.code import load_lines
@@ -106,7 +107,7 @@ def _licence(name: str) -> str:
 
 
 def _score(item: ModelEntry) -> str:
-    return "; ".join(f"{score.metric} {format_percent(score.value)} ({score.test})" for score in scores(item.key))
+    return "; ".join(map(score_text, scores(item.key)))
 
 
 def rows_of(found: Sequence[ModelEntry]) -> list[tuple[str, ...]]:

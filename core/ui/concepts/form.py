@@ -6,7 +6,7 @@ from core.catalog import TASKS, entries
 from core.course.glossary import concept
 from core.i18n import gettext as _
 from core.ui.navigation import N_
-from core.ui.state import PageState, Param, one_of, pack_text, unpack_text
+from core.ui.state import PageState, Param, catalogue_key, one_of, pack_text, unpack_text
 from core.ui.views import view_switch
 
 VIEWS: Final = {
@@ -35,10 +35,6 @@ def _known_licence(text: str) -> str:
     return one_of(*licences())(text)
 
 
-def _known_model(text: str) -> str:
-    return one_of(*entries())(text)
-
-
 def _size(text: str) -> int:
     return int(one_of(*(str(size) for size in SIZES))(text))
 
@@ -53,7 +49,7 @@ STATE: Final = PageState(
         Param("about", LANGUAGE, "es", decode=one_of("es", "en")),
         Param("size", SIZE, 0, decode=_size),
         Param("licence", LICENCE, None, decode=_known_licence),
-        Param("model", MODEL, None, decode=_known_model),
+        Param("model", MODEL, None, decode=catalogue_key),
     ),
 )
 

@@ -35,6 +35,10 @@ def _forget_token() -> None:
     st.session_state[TOKEN] = 1
 
 
+def _choose_token(token: int) -> None:
+    st.session_state[TOKEN] = token
+
+
 def show_sum(item: ModelEntry) -> None:
     """The whole part."""
     first, second = st.columns([3, 2])
@@ -66,14 +70,13 @@ def show_sum(item: ModelEntry) -> None:
     st.caption(
         _("Pulsa un token. Pasa el ratón o el dedo por los cuadritos: cada uno es un número, y abajo está su cuenta.")
     )
-    chosen = vector_sum(
+    vector_sum(
         [(token.text, token.special) for token in found.tokens],
         _patches(found),
         token=session[TOKEN],
         key="em_sum",
+        on_choose=_choose_token,
     )
-    if chosen is not None:
-        session[TOKEN] = chosen
     if len(found.tokens) > MOST_TOKENS:
         st.caption(
             _("Se dibujan los primeros {n} tokens de {all}; el archivo y el gráfico los tienen todos.").format(
@@ -189,8 +192,8 @@ def _same_piece(found: InputEmbeddings, at: int) -> None:
         {
             _("token"): found.tokens[other].text,
             _("lugar"): other,
-            _("solo palabra"): round(_cosine(word[at], word[other]), 3),
-            _("tras la suma"): round(_cosine(entered[at], entered[other]), 3),
+            _("solo palabra"): format_number(_cosine(word[at], word[other]), 3),
+            _("tras la suma"): format_number(_cosine(entered[at], entered[other]), 3),
         }
         for other in others[:6]
     ]

@@ -231,9 +231,10 @@ def _map(
             icon=":material/adjust:",
         )
         return
-    name = (item.key, word, sentences, layer, points)
+    name = (word, sentences, layer, points)
     with st.spinner(_("Calculando…")):
-        shown: Projection = projection(name, vectors, int(dimensions or 2), method, int(session[SEED] or 0))
+        seed = int(session[SEED] or 0)
+        shown: Projection = projection(item.key, name, vectors, int(dimensions or 2), method, seed)
     figure, alt = plots.scatter(shown, labels, hovers, groups, faint)
     st.plotly_chart(figure, key="em_map", alt=alt, config={"displayModeBar": False})
     _what_it_says(shown, int(found.layers.shape[2]))

@@ -45,6 +45,7 @@ def show_neighbours(item: ModelEntry) -> None:
         key=MEASURE,
         required=True,
         persist_state="session",
+        wrap=True,
         help=_(
             "El coseno mira solo la dirección. El producto escalar también la longitud. «Sin la media» resta antes a "
             "todos el vector medio del vocabulario (Mu y Viswanath 2018)."

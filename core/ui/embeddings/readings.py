@@ -5,11 +5,11 @@ from typing import Any
 
 import streamlit as st
 
-from core.i18n import get_language
 from core.lens.projection import Method, Projection, Vectors, project
+from core.runtime.shelf import Shelf
 from core.runtime.task import Task
-from core.ui.resources import engine
-from core.ui.shelf import Shelf
+from core.ui.ask import ask
+from core.ui.kept import kept_by
 
 _KEPT_BYTES = 160 * 2**20
 
@@ -25,16 +25,14 @@ def reading(task: Task[Any, Any], request: Hashable, model: str) -> Any:
     Raises:
         TallerError: what the reader should be told.
     """
-    return _shelf().get(
-        (task.name, model, request, get_language()), lambda: engine().run(task, request, model=model).result
-    )
+    return _shelf().get((task.name, kept_by(model), request), lambda: ask(task, request, model=model).result)
 
 
-def projection(name: Hashable, vectors: Vectors, dimensions: int, method: Method, seed: int) -> Projection:
-    """A projection, kept under ``name``, which says what the vectors are.
+def projection(model: str, name: Hashable, vectors: Vectors, dimensions: int, method: Method, seed: int) -> Projection:
+    """A projection, kept under ``name``, which says what the vectors of ``model`` are.
 
     Raises:
         TallerError: too few vectors.
     """
-    key = ("projection", name, dimensions, method, seed, get_language())
+    key = ("projection", kept_by(model), name, dimensions, method, seed)
     return _shelf().get(key, lambda: project(vectors, 3 if dimensions == 3 else 2, method, seed))

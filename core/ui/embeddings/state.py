@@ -11,7 +11,7 @@ from core.i18n import get_language
 from core.lens.embeddings_neighbours import MEASURES
 from core.lens.projection import METHODS
 from core.ui.navigation import N_
-from core.ui.state import PageState, Param, flag, one_of, pack_text, unpack_text
+from core.ui.state import PageState, Param, catalogue_key, flag, one_of, pack_text, unpack_text
 
 PARTS: Final = {
     "sum": (N_("La suma"), ":material/add_circle:"),
@@ -35,12 +35,6 @@ VECTORS: Final = ("em_vector_a", "em_vector_b", "em_vector_c")
 COUNTS: Final = (32, 64, 128, 256, 512)
 SCHEMES: Final = {"model": N_("las del modelo"), "sine": N_("senos (2017)")}
 SEPARATOR: Final = "|"
-
-
-def _known_model(text: str) -> str:
-    if text not in entries():
-        raise ValueError(text)
-    return text
 
 
 def _natural(text: str) -> int:
@@ -88,7 +82,7 @@ STATE: Final = _OpenPart(
     "embeddings",
     (
         # No text and no model is anybody's default: a link always says which, as machines have different ones.
-        Param("model", MODEL, "", str, _known_model),
+        Param("model", MODEL, "", str, catalogue_key),
         Param("part", PART, "sum", str, one_of(*PARTS)),
         Param("text", TEXT, "", pack_text, unpack_text),
         Param("second", SECOND, "", pack_text, unpack_text),

@@ -9,7 +9,6 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import streamlit as st
 
 from core.i18n import format_number, get_language
 from core.i18n import gettext as _
+from core.ui.triggers import sent
 
 _FOLDER = Path(__file__).parent
 _CSS = (_FOLDER / "heat.css").read_text(encoding="utf-8")
@@ -134,18 +134,13 @@ def heat_view(
     rows, columns = plane.values.shape
 
     def changed() -> None:
-        cell = _sent(key, "cell")
+        cell = sent(key, "cell")
         if isinstance(cell, (list, tuple)) and len(cell) == 2 and all(isinstance(at, (int, float)) for at in cell):
             row, column = int(cell[0]), int(cell[1])
             if 0 <= row < rows and 0 <= column < columns:
                 on_choose(row, column)
 
     _HEAT(data=message(plane, chosen, spoken), key=key, on_cell_change=changed)
-
-
-def _sent(key: str, name: str) -> Any:
-    state: Any = st.session_state.get(key)
-    return None if state is None else state.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +178,7 @@ def origin_view(
     widest = max((abs(line.size) for line in lines if np.isfinite(line.size)), default=0.0) or 1.0
 
     def changed() -> None:
-        target = _sent(key, "go")
+        target = sent(key, "go")
         if isinstance(target, str) and target in targets:
             on_go(target)
 

@@ -108,6 +108,14 @@ const size = (state) => {
 
 const place = (at, count, whole) => Math.max(0, Math.min(whole - count, at - Math.floor(count / 2)))
 
+/* Names under the columns: of tokens looked at, not of hundreds of dimensions; upright where they have no room. */
+const under = (state) => {
+  const { head, titleList, titles, canvas } = state
+  const each = canvas.clientWidth / head.shape[1]
+  titleList.hidden = !titles.length || each < 13
+  titleList.classList.toggle("upright", each < 46)
+}
+
 const frame = (state) => {
   const { mark, head, rowHeight, window: shown } = state
   const [, columns] = head.shape
@@ -167,6 +175,7 @@ const numbers = (state, focus) => {
   tbody.append(...body)
   table.replaceChildren(thead, tbody)
   state.names.forEach((node, at) => node.classList.toggle("on", at === cursor[0]))
+  state.titles.forEach((node, at) => node.classList.toggle("on", at === cursor[1]))
   frame(state)
   if (focus) table.querySelector(`[data-cell="${cursor[0]},${cursor[1]}"]`)?.focus()
 }
@@ -191,7 +200,9 @@ const build = (root) => {
   state.canvas = element("canvas")
   state.canvas.setAttribute("role", "img")
   state.mark = element("div", "mark")
-  wrap.append(state.canvas, state.mark)
+  state.titleList = element("div", "titles")
+  state.titleList.setAttribute("aria-hidden", "true")
+  wrap.append(state.canvas, state.mark, state.titleList)
   picture.append(state.nameList, wrap)
   state.help = element("p", "help")
   const scroll = element("div", "scroll")
@@ -231,6 +242,7 @@ const build = (root) => {
     if (!state.head || width === state.width) return
     state.width = width
     state.window = null
+    under(state)
     paint(state)
     numbers(state, false)
   })
@@ -275,6 +287,12 @@ export default function (component) {
     return node
   })
   state.nameList.replaceChildren(...state.names)
+  state.titles = head.columns.map((name) => {
+    const node = element("span", "title", name)
+    node.title = name
+    return node
+  })
+  state.titleList.replaceChildren(...state.titles)
   state.canvas.style.height = `${rows * state.rowHeight}px`
   state.canvas.setAttribute("aria-label", head.labels.picture)
   const stops = head.signed
@@ -285,6 +303,7 @@ export default function (component) {
   state.help.textContent = head.labels.help
   state.table.setAttribute("aria-label", head.labels.numbers)
   state.width = root.clientWidth
+  under(state)
   paint(state)
   numbers(state, Boolean(held))
   return () => state.observer.disconnect() || states.delete(root)

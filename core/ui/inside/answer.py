@@ -1,5 +1,6 @@
 """View "La respuesta": what comes out at the end, and, for models that write, one token after another."""
 
+from collections.abc import Callable
 from typing import Final
 
 import streamlit as st
@@ -14,10 +15,12 @@ from core.ui.glossary import glossary_marks
 from core.ui.heat import number
 from core.ui.inside import readings
 from core.ui.inside.code import code
+from core.ui.inside.guess import gap_question, guessed, label_question, next_question
 from core.ui.inside.state import ROW, STATE, STEP, VIEW, forget_cell, request, write
 from core.ui.inside.walk import agreement_text, token_names
 from core.ui.messages import plain
 from core.ui.share import Download, share_row
+from core.ui.tasks.sentiment import label_name
 
 _BUTTONS: Final = 5
 _WHERE: Final = "in_answer_row"
@@ -32,8 +35,8 @@ def _open_end(step: str) -> None:
     forget_cell()
 
 
-def _bars(candidates: tuple[Candidate, ...], key: str) -> None:
-    figure, alt = charts.shares([_visible(item.text) for item in candidates], [item.probability for item in candidates])
+def _bars(candidates: tuple[Candidate, ...], key: str, name: Callable[[str], str] = _visible) -> None:
+    figure, alt = charts.shares([name(item.text) for item in candidates], [item.probability for item in candidates])
     st.plotly_chart(figure, key=key, alt=alt, config={"displayModeBar": False})
 
 
@@ -64,11 +67,13 @@ def show_answer(item: ModelEntry) -> None:
         )
         return
     if item.architecture != "encoder" and outline.candidates:
-        _show_writing(outline)
+        shown = _show_writing(item, outline)
     elif not outline.candidates or "vocabulary" not in head.axes:
-        _show_judgement(item, outline)
+        shown = _show_judgement(item, outline)
     else:
-        _show_gaps(outline)
+        shown = _show_gaps(item, outline)
+    if not shown:
+        return
     st.button(
         _("Ver el paso que lo calcula"), icon=":material/route:", key="in_open_end", on_click=_open_end, args=(head.id,)
     )
@@ -79,7 +84,7 @@ def show_answer(item: ModelEntry) -> None:
         *(
             ("causal-language-model", "causal-attention", "shifted-input")
             if item.architecture != "encoder"
-            else ("body-and-head", "masked-language-modelling", "cls-pooling")
+            else ("body-and-head", "masked-language-modelling" if "vocabulary" in head.axes else "cls-pooling")
         ),
         key="in_answer_terms",
     )
@@ -97,8 +102,8 @@ def show_answer(item: ModelEntry) -> None:
     )
 
 
-def _show_writing(outline: Outline) -> None:
-    """The distribution of the next token, and the buttons that write it."""
+def _show_writing(item: ModelEntry, outline: Outline) -> bool:
+    """The distribution of the next token, and the buttons that write it; whether it was shown or asked first."""
     st.header(_("¿Qué token viene ahora?"), anchor=False)
     st.markdown(
         _(
@@ -109,15 +114,18 @@ def _show_writing(outline: Outline) -> None:
     st.markdown(_("**Escrito hasta ahora** ({n} tokens)").format(n=len(outline.written)))
     st.text(outline.answer or _("todavía nada"))
     candidates = outline.candidates[len(outline.rows) - 1]
+    question = next_question(item, request(), candidates)
+    if question is not None and not guessed(question):
+        return False
     _bars(candidates, "in_next")
     with st.container(horizontal=True):
-        for rank, item in enumerate(candidates[:_BUTTONS]):
+        for rank, candidate in enumerate(candidates[:_BUTTONS]):
             st.button(
-                plain(_("Añadir «{piece}»").format(piece=_visible(item.text))),
+                plain(_("Añadir «{piece}»").format(piece=_visible(candidate.text))),
                 key=f"in_add_{rank}",
                 type="primary" if rank == 0 else "secondary",
                 on_click=write,
-                args=((*outline.written, item.id),),
+                args=((*outline.written, candidate.id),),
             )
     with st.container(horizontal=True):
         st.button(
@@ -159,10 +167,11 @@ def _show_writing(outline: Outline) -> None:
                 ).format(n=number(outline.kept))
             )
         )
+    return True
 
 
-def _show_gaps(outline: Outline) -> None:
-    """What an encoder with a language-modelling head bets on, for one token."""
+def _show_gaps(item: ModelEntry, outline: Outline) -> bool:
+    """What an encoder with a language-modelling head bets on, for one token; whether it was shown or asked first."""
     st.header(_("¿Qué palabra pondría aquí?"), anchor=False)
     names = token_names(outline.rows)
     masked = next((at for at, token in enumerate(outline.rows) if token.special and "mask" in token.text.lower()), None)
@@ -178,11 +187,16 @@ def _show_gaps(outline: Outline) -> None:
     )
     if masked is None:
         st.caption(_("Escribe [MASK] donde quieras un hueco; en los demás tokens el modelo suele repetir lo que lee."))
+    # Of a token that can be read, there is nothing to guess.
+    question = gap_question(item, request(), row, names[row], outline.candidates[row]) if row == masked else None
+    if question is not None and not guessed(question):
+        return False
     _bars(outline.candidates[row], "in_gap")
+    return True
 
 
-def _show_judgement(item: ModelEntry, outline: Outline) -> None:
-    """Labels of the text or of each token; or the vector of the sentence."""
+def _show_judgement(item: ModelEntry, outline: Outline) -> bool:
+    """Labels of the text or of each token, or the vector of the sentence; whether it was shown or asked first."""
     if not outline.candidates:
         if outline.step("head.unit") is not None:
             st.header(_("El vector de la frase"), anchor=False)
@@ -196,12 +210,14 @@ def _show_judgement(item: ModelEntry, outline: Outline) -> None:
         else:
             st.header(_("Comienzo y final de la respuesta"), anchor=False)
             st.markdown(_("La cabeza da a cada token dos probabilidades: que la respuesta empiece o termine en él."))
-        return
+        return True
     if len(outline.candidates) == 1:
         st.header(_("El veredicto de la cabeza"), anchor=False)
         st.markdown(_("De un solo vector, el del primer token, salen las puntuaciones de las clases."))
-        _bars(outline.candidates[0], "in_labels")
-        return
+        if not guessed(label_question(item, request(), outline.candidates[0])):
+            return False
+        _bars(outline.candidates[0], "in_labels", label_name)
+        return True
     st.header(_("Una etiqueta por token"), anchor=False)
     names = token_names(outline.rows)
     st.dataframe(
@@ -213,3 +229,4 @@ def _show_judgement(item: ModelEntry, outline: Outline) -> None:
         hide_index=True,
         width="stretch",
     )
+    return True

@@ -1,5 +1,6 @@
 """The plots of parameters and of the race. Each function returns the figure and its text alternative."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,11 +80,12 @@ def sunburst(count: ParameterCount, title: str) -> tuple["go.Figure", str]:
 
     Args:
         count: exact counts.
-        title: the model's name, in the middle.
+        title: the model's name, for the text alternative; in the middle stands the total, which fits there.
     """
     go = graph_objects()
     both = {"encoder", "decoder"} <= {group.stack for group in count.groups}
-    ids, labels, parents, values, colours, texts = ["all"], [escaped(title)], [""], [count.total], [""], [""]
+    millions = _("{n} M").format(n=format_number(count.total / 1e6, 1 if count.total >= 1e6 else 2))
+    ids, labels, parents, values, colours, texts = ["all"], [escaped(millions)], [""], [count.total], [""], [""]
     at: dict[str, int] = {"all": 0}
     for group in count.groups:
         path = "all"
@@ -111,31 +113,54 @@ def sunburst(count: ParameterCount, title: str) -> tuple["go.Figure", str]:
             text=texts,
             hovertemplate="%{label}<br>%{text}<extra></extra>",
             textinfo="label",
-            textfont={"color": "#ffffff", "size": 14},
-            insidetextfont={"color": "#ffffff", "size": 14},
+            textfont={"color": "#ffffff", "size": 13},
+            insidetextfont={"color": "#ffffff", "size": 13},
             leaf={"opacity": 1},
             maxdepth=3 + int(both),
         )
     )
-    lay_out(figure, height=520, margin={"l": 0, "r": 0, "t": 5, "b": 5})
+    # A label that would be too small to read, or touch the next one, is left to the pointer.
+    lay_out(
+        figure,
+        height=480,
+        margin={"l": 0, "r": 0, "t": 5, "b": 5},
+        uniformtext={"minsize": 11, "mode": "hide"},
+    )
     alt = "; ".join(f"{name}: {share}" for name, _n, share in by_part(count))
     return figure, _("Parámetros de {name}. {parts}").format(name=title, parts=alt)
 
 
-def by_part(count: ParameterCount) -> list[tuple[str, int, str]]:
-    """Name, count and share of each kind of part, the largest first."""
+def part_sums(count: ParameterCount) -> dict[str, int]:
+    """How many parameters each kind of part has, the largest first."""
     sums: dict[str, int] = {}
     for group in count.groups:
         sums[group.part] = sums.get(group.part, 0) + group.count
+    return dict(sorted(sums.items(), key=lambda item: -item[1]))
+
+
+def by_part(count: ParameterCount) -> list[tuple[str, int, str]]:
+    """Name, count and share of each kind of part, the largest first."""
     return [
         (_(PARTS[part]), number, format_percent(number / max(1, count.total), 2))
-        for part, number in sorted(sums.items(), key=lambda item: -item[1])
+        for part, number in part_sums(count).items()
     ]
 
 
 def milliseconds(value: float) -> str:
     """A time in a few figures, with its unit."""
     return f"{format_number(value, 0 if value >= 100 else 1 if value >= 10 else 2)} ms"
+
+
+def round_ticks(values: Sequence[float]) -> list[float]:
+    """Round numbers for a logarithmic axis that holds these values: 1, 2, 5, 10 …, or powers of ten if too many."""
+    if not values:
+        return []
+    low, high = min(values) / 1.5, max(values) * 1.5
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found = [
+        (digit, digit * 10.0**power) for power in powers for digit in (1, 2, 5) if low <= digit * 10.0**power <= high
+    ]
+    return [value for digit, value in found if digit == 1 or len(found) <= 7]
 
 
 def race_lines(race: Race, direction: Direction) -> tuple["go.Figure", str]:
@@ -162,6 +187,7 @@ def race_lines(race: Race, direction: Direction) -> tuple["go.Figure", str]:
             f"{_(RUNNERS[runner])}: " + ", ".join(f"{lap.length}: {milliseconds(lap.milliseconds)}" for lap in laps)
         )
     lengths = sorted({lap.length for lap in race.laps})
+    ticks = round_ticks([lap.milliseconds for lap in race.laps if lap.direction == direction])
     lay_out(
         figure,
         height=360,
@@ -174,7 +200,15 @@ def race_lines(race: Race, direction: Direction) -> tuple["go.Figure", str]:
             "tickvals": lengths,
             "ticktext": [str(n) for n in lengths],
             "automargin": True,
+            "tickfont": {"size": 14},
         },
-        yaxis={"type": "log", "title": "ms", "automargin": True},
+        yaxis={
+            "type": "log",
+            "title": "ms",
+            "tickvals": ticks,
+            "ticktext": [format_number(tick, 0 if tick >= 1 else 1 if tick >= 0.1 else 2) for tick in ticks],
+            "automargin": True,
+            "tickfont": {"size": 14},
+        },
     )
     return figure, _("Tiempo por longitud. {laps}").format(laps="; ".join(told))

@@ -41,7 +41,7 @@ def show_form(models: list[ModelEntry]) -> ModelEntry | None:
         [item.id for item in inside_examples() if item.model in keys],
         index=None,
         format_func=lambda key: f"{inside_example(key).title(reader)} — {inside_example(key).teaches(reader)}",
-        placeholder=_("Elige un ejemplo: cada uno abre un paso y un valor, y enseña una cosa"),
+        placeholder=_("Elige un ejemplo: abre un paso y un valor"),
         key=_CHOICE,
         on_change=_example_chosen,
         label_visibility="collapsed",

@@ -55,7 +55,7 @@ def equation(origin: Origin) -> str:
     return _("Suma {total}{scale}{bias} = {result}").format(total=total, scale=scale, bias=bias, result=result)
 
 
-def _place(step: Step, index: Index, outline: Outline) -> str:
+def _place(step: Step, index: Index, outline: Outline, origin: Origin) -> str:
     """A place in a step in words: ``«keys», 17`` or ``cabeza 2, «are», «keys»``."""
     parts = []
     for axis, at in zip(step.axes[1:], index, strict=True):
@@ -69,12 +69,14 @@ def _place(step: Step, index: Index, outline: Outline) -> str:
             parts.append(quoted((outline.source if own else outline.rows)[at].text))
         elif axis == "labels" and len(outline.labels) > at:
             parts.append(quoted(outline.labels[at]))
+        elif axis == "vocabulary" and at in origin.pieces:
+            parts.append(quoted(origin.pieces[at]))
         else:
             parts.append(str(at))
     return ", ".join(parts)
 
 
-def _number(factor: Factor, outline: Outline) -> Number:
+def _number(factor: Factor, outline: Outline, origin: Origin) -> Number:
     if not factor.step:
         name = factor.weight or _("del tokenizador")
         if factor.weight == "mask":
@@ -83,7 +85,7 @@ def _number(factor: Factor, outline: Outline) -> Number:
     step = outline.step(factor.step)
     if step is None:
         return Number(number(factor.value), factor.step)
-    name = f"{_(words_of(step).short)} [{_place(step, factor.index, outline)}]"
+    name = f"{_(words_of(step).short)} [{_place(step, factor.index, outline, origin)}]"
     return Number(number(factor.value), name, json.dumps([factor.step, list(factor.index)]))
 
 
@@ -115,7 +117,7 @@ def show_origin(
     st.markdown("### " + plain(_("¿De dónde sale {value}?").format(value=number(value))))
     st.markdown(plain(f"{where}: {equation(found)}"))
     lines = [
-        Line(tuple(_number(factor, outline) for factor in term.factors), number(term.value), term.value)
+        Line(tuple(_number(factor, outline, found) for factor in term.factors), number(term.value), term.value)
         for term in found.terms
     ]
     rest = ""

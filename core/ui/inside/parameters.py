@@ -9,6 +9,7 @@ from core.lens.parameters import ParameterCount
 from core.ui.downloads import csv_bytes
 from core.ui.glossary import glossary_marks
 from core.ui.inside import charts, readings
+from core.ui.inside.guess import guessed, parts_question
 from core.ui.inside.state import STATE
 from core.ui.messages import plain
 from core.ui.share import Download, share_row
@@ -55,7 +56,9 @@ def show_parameters(item: ModelEntry) -> None:
             "para abrirlo."
         ).format(name=plain(name), n=format_number(count.total))
     )
-    left, right = st.columns([3, 2], vertical_alignment="center")
+    if not guessed(parts_question(item, count)):
+        return
+    left, right = st.columns([3, 2])
     figure, alt = charts.sunburst(count, name)
     with left:
         st.plotly_chart(figure, key="in_sunburst", alt=alt, config={"displayModeBar": False})

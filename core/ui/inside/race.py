@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import ModelUnavailable
 from core.i18n import format_number
 from core.i18n import gettext as _
-from core.lens.race import BATCH, HEADS, LENGTHS, WIDTH, Direction, Lap, Race, run_race
+from core.lens.race import BATCH, HEADS, LENGTHS, WIDTH, Direction, Race, run_apart
 from core.runtime.device import pick_device
 from core.settings import get_settings
 from core.ui.downloads import csv_bytes
@@ -35,12 +35,12 @@ class RaceTrack:
             if self._job is not None and self._job.running:
                 return
             self._stop.clear()
-            self._progress = (0, 4 * len(LENGTHS))
+            self._progress = (0, 1)
 
-            def step(laps: tuple[Lap, ...], total: int) -> None:
-                self._progress = (len(laps), total)
+            def step(done: int, total: int) -> None:
+                self._progress = (done, total)
 
-            self._job = Job(lambda: run_race(pick_device(get_settings()), progress=step, cancelled=self._stop.is_set))
+            self._job = Job(lambda: run_apart(pick_device(get_settings()), progress=step, cancelled=self._stop.is_set))
 
     def stop(self) -> None:
         """Ends the race after the lap that it is in."""
@@ -139,7 +139,7 @@ def verdict(race: Race, direction: Direction) -> str:
     )
 
 
-@fragment(run_every=0.5)
+@fragment(run_every=1.0)
 def _watch() -> None:
     here = track()
     if here.running:
@@ -168,7 +168,7 @@ def show_race() -> None:
             icon=":material/sports_score:",
             key="in_race_start",
             on_click=here.start,
-            help=_("Tarda medio minuto como mucho. Quienes miren a la vez ven la misma carrera."),
+            help=_("Tarda medio minuto, o más si el equipo está ocupado. Quienes miren a la vez ven la misma carrera."),
         )
     with errors_shown():
         race = here.result()

@@ -7,8 +7,9 @@ import streamlit as st
 from core.lens.forward import Index, Origin
 from core.lens.forward_reading import ForwardRequest, Outline, StepValues
 from core.lens.parameters import ParameterCount
-from core.ui.resources import engine
-from core.ui.shelf import Shelf
+from core.runtime.shelf import Shelf
+from core.ui.ask import ask
+from core.ui.kept import kept_by
 
 _KEPT_BYTES = 64 * 2**20
 
@@ -26,7 +27,7 @@ def outline(model: str, wanted: ForwardRequest) -> Outline:
     """
     from core.lens.forward_reading import WALK_TASK
 
-    return _shelf().get(("outline", model, wanted), lambda: engine().run(WALK_TASK, wanted, model=model).result)
+    return _shelf().get(("outline", kept_by(model), wanted), lambda: ask(WALK_TASK, wanted, model=model).result)
 
 
 def values(model: str, wanted: ForwardRequest, step: str, column: int | None) -> StepValues:
@@ -38,7 +39,7 @@ def values(model: str, wanted: ForwardRequest, step: str, column: int | None) ->
     from core.lens.forward_reading import VALUES_TASK, ValuesRequest
 
     request = ValuesRequest(wanted, step, column)
-    return _shelf().get(("values", model, request), lambda: engine().run(VALUES_TASK, request, model=model).result)
+    return _shelf().get(("values", kept_by(model), request), lambda: ask(VALUES_TASK, request, model=model).result)
 
 
 def origin(model: str, wanted: ForwardRequest, step: str, index: Index) -> Origin:
@@ -50,7 +51,7 @@ def origin(model: str, wanted: ForwardRequest, step: str, index: Index) -> Origi
     from core.lens.forward_reading import ORIGIN_TASK, OriginRequest
 
     request = OriginRequest(wanted, step, index)
-    return _shelf().get(("origin", model, request), lambda: engine().run(ORIGIN_TASK, request, model=model).result)
+    return _shelf().get(("origin", kept_by(model), request), lambda: ask(ORIGIN_TASK, request, model=model).result)
 
 
 def parameters(model: str) -> ParameterCount:
@@ -61,6 +62,6 @@ def parameters(model: str) -> ParameterCount:
     """
     from core.lens.parameters import PARAMETERS_TASK, ParametersRequest
 
-    made: Any = lambda: engine().run(PARAMETERS_TASK, ParametersRequest(), model=model).result  # noqa: E731
-    counted: ParameterCount = _shelf().get(("parameters", model), made)
+    made: Any = lambda: ask(PARAMETERS_TASK, ParametersRequest(), model=model).result  # noqa: E731
+    counted: ParameterCount = _shelf().get(("parameters", kept_by(model)), made)
     return counted

@@ -4,12 +4,11 @@ from typing import Final
 
 import streamlit as st
 
-from core.catalog import entries
 from core.course.inside import InsideExample, inside_example, inside_examples
 from core.i18n import get_language
 from core.lens.forward_reading import ForwardRequest
 from core.ui.navigation import N_
-from core.ui.state import PageState, Param, one_of, pack_text, unpack_text
+from core.ui.state import PageState, Param, catalogue_key, one_of, pack_text, unpack_text
 
 VIEWS: Final = {
     "walk": (N_("El recorrido"), ":material/route:"),
@@ -23,12 +22,6 @@ STEP, HEAD, ROW, COLUMN, ADDED = "in_step", "in_head", "in_row", "in_column", "i
 EXAMPLE, PENDING, FILLED = "in_example", "in_pending", "in_filled"
 # The decoder of an encoder-decoder writes to the end by itself.
 AUTO: Final = "auto"
-
-
-def _known_model(text: str) -> str:
-    if text not in entries():
-        raise ValueError(text)
-    return text
 
 
 def _added(text: str) -> str:
@@ -45,7 +38,7 @@ STATE: Final = PageState(
         # No text and no model is anybody's default: a link always says which, as machines have different ones.
         Param("text", TEXT, "", pack_text, unpack_text),
         Param("second", SECOND, "", pack_text, unpack_text),
-        Param("model", MODEL, "", str, _known_model),
+        Param("model", MODEL, "", str, catalogue_key),
         Param("view", VIEW, "walk", str, one_of(*VIEWS)),
         Param("step", STEP, "", str, str),
         Param("head", HEAD, 0, str, int),

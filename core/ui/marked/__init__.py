@@ -6,7 +6,7 @@ by click, touch or keyboard; the choice comes back in one script run, and is ``N
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ import regex
 import streamlit as st
 
 from core.i18n import gettext as _
+from core.ui.triggers import sent
 
 _FOLDER: Final = Path(__file__).parent
 _VIEW = st.components.v2.component(
@@ -154,10 +155,6 @@ def build_payload(
     }
 
 
-def _ignore() -> None:
-    """Declares the trigger to Streamlit; the value is read from the component's result."""
-
-
 def marked_text(
     text: str,
     marks: Sequence[Mark],
@@ -166,8 +163,9 @@ def marked_text(
     legend: Sequence[tuple[float, str]] = (),
     selected: int | None = None,
     key: str,
-) -> int | None:
-    """Draws the text and says which mark was just chosen.
+    on_choose: Callable[[int], None] | None = None,
+) -> None:
+    """Draws the text.
 
     Args:
         text: any text; it is shown letter for letter.
@@ -176,16 +174,17 @@ def marked_text(
         legend: pairs of a tone (an ``int``) or a weight (a ``float``) and what it means.
         selected: the ``id`` of the mark that keeps a ring.
         key: Streamlit's key, unique on the page.
-
-    Returns:
-        The ``id`` of the mark that was chosen in this run; ``None`` if none was.
+        on_choose: called with the ``id`` of a mark that was clicked, before the page runs again.
 
     Raises:
         ValueError: as ``build_payload``.
     """
-    result = _VIEW(data=build_payload(text, marks, links, legend, selected), key=key, on_mark_change=_ignore)
-    chosen = result.mark
-    # The value comes from a browser: anything but the id of one of these marks is nothing.
-    if isinstance(chosen, int) and not isinstance(chosen, bool) and any(mark.id == chosen for mark in marks):
-        return chosen
-    return None
+
+    def changed() -> None:
+        chosen = sent(key, "mark")
+        # The value comes from a browser: anything but the id of one of these marks is nothing.
+        known = isinstance(chosen, int) and not isinstance(chosen, bool) and any(mark.id == chosen for mark in marks)
+        if known and on_choose is not None:
+            on_choose(chosen)
+
+    _VIEW(data=build_payload(text, marks, links, legend, selected), key=key, on_mark_change=changed)

@@ -1,24 +1,24 @@
 """Answers that several visitors share: thirty students who press the same button cost one computation."""
 
-import threading
-from collections.abc import Hashable
 from typing import Any, Final
 
-import cachetools
 import streamlit as st
 
-from core.i18n import get_language
+from core.runtime.caller import calling
 from core.runtime.engine import Outcome
+from core.runtime.shelf import Shelf
 from core.runtime.task import Task
+from core.ui.ask import visitor
+from core.ui.kept import kept_by
 from core.ui.resources import engine
 
-# Enough for a class; a result is some kilobytes, a long text's some hundred.
-_KEPT: Final = 128
+# A sentence's answer takes some kilobytes, a long text's some hundred.
+_KEPT_BYTES: Final = 64 * 2**20
 
 
 @st.cache_resource(show_spinner=False)
-def _shelf() -> tuple[cachetools.LRUCache[Hashable, Outcome[Any]], threading.Lock]:
-    return cachetools.LRUCache(_KEPT), threading.Lock()
+def _shelf() -> Shelf:
+    return Shelf(_KEPT_BYTES, "answers")
 
 
 def answer(task: Task[Any, Any], request: Any, model: str) -> Outcome[Any]:
@@ -29,13 +29,6 @@ def answer(task: Task[Any, Any], request: Any, model: str) -> Outcome[Any]:
     Raises:
         TallerError: what the reader should be told.
     """
-    kept, lock = _shelf()
-    # Messages inside an outcome are in the language of whoever asked first.
-    key = (task.name, type(request).__name__, request, model, get_language())
-    with lock:
-        found = kept.get(key)
-    if found is None:
-        found = engine().run(task, request, model=model)
-        with lock:
-            kept[key] = found
-    return found
+    key = task.name, type(request).__name__, request, kept_by(model)
+    with calling(visitor()):
+        return _shelf().get(key, lambda: engine().run(task, request, model=model))

@@ -8,20 +8,22 @@ from typing import Any, Final, Literal
 import pandas as pd
 import streamlit as st
 
-from core.catalog import entry
 from core.errors import TallerError
 from core.i18n import format_duration, format_number, get_language, ngettext
 from core.i18n import gettext as _
 from core.runtime.batch import BatchJob, BatchState
+from core.runtime.caller import calling
 from core.runtime.engine import Outcome
 from core.runtime.task import Task
 from core.tables import MAX_ROWS, Table, read_table
 from core.ui import charts
+from core.ui.ask import in_background
 from core.ui.downloads import csv_bytes
 from core.ui.language import fragment
 from core.ui.messages import plain, show_error
 from core.ui.resources import engine
 from core.ui.share import in_this_language
+from core.ui.tuned import model_entry
 
 # More bars can't be read; the table has all.
 _BARS: Final = 20
@@ -90,7 +92,8 @@ def _start(key: str, spec: BatchSpec, table: Table, column: str, model: str) -> 
     if before is not None:
         before.job.cancel()
     sizes = {request: len(texts[index]) for request, index in zip(requests, places, strict=True)}
-    job = BatchJob(engine(), spec.task, requests, model=model, size=sizes.__getitem__)
+    with calling(in_background()):
+        job = BatchJob(engine(), spec.task, requests, model=model, size=sizes.__getitem__)
     st.session_state[f"{key}_run"] = _Run(job, table, texts, places)
 
 
@@ -124,7 +127,7 @@ def show_batch(spec: BatchSpec, *, model: str, key: str, example: bytes | None) 
             return
         label = ngettext("Responder {n} fila", "Responder {n} filas", filled).format(n=format_number(filled))
         st.button(
-            f"{label} · {entry(model).name(get_language())}",
+            f"{label} · {model_entry(model).name(get_language())}",
             type="primary",
             icon=":material/play_arrow:",
             key=f"{key}_start",

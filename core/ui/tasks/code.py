@@ -1,6 +1,7 @@
 """The beginnings of "show the code": how plain transformers loads a model of the catalogue."""
 
 from core.catalog import MODELS_FOLDER, ModelEntry, entry
+from core.training.tuning.export import zip_folder
 
 _ROOT = MODELS_FOLDER.parent.parent
 
@@ -17,6 +18,8 @@ def place(item: ModelEntry) -> tuple[str, str]:
     kind, _colon, name = item.embedded.partition(":")
     if kind == "package":
         return f"import {name}\n", f"{name}.MODEL_DIR"
+    if kind == "folder":
+        return "# The folder in the ZIP of your model, which the page Ajuste fino gives you.\n", repr(zip_folder())
     return "", repr(str((MODELS_FOLDER / name).relative_to(_ROOT)))
 
 

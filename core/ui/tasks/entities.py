@@ -7,10 +7,11 @@ import pandas as pd
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.i18n import format_percent, ngettext
+from core.i18n import format_percent, get_language, ngettext
 from core.i18n import gettext as _
 from core.runtime.task import Task
 from core.tasks.entities import EntitiesRequest, EntitiesResult
+from core.training.ours import display_name
 from core.ui.marked import Mark, marked_text
 from core.ui.messages import plain
 from core.ui.navigation import N_
@@ -40,12 +41,14 @@ STRATEGIES: Final = {
 def kind_name(kind: str) -> str:
     """What a kind is called in the reader's language; those that we don't know keep the model's name."""
     known = KINDS.get(kind)
-    return _(known[1]) if known else kind
+    return _(known[1]) if known else display_name(kind, get_language())
 
 
 def tones(kinds: list[str]) -> dict[str, int]:
     """A colour for each kind, the usual ones always the same."""
-    free = [tone for tone in (4, 5, 6, 7) if tone not in {KINDS[kind][0] for kind in kinds if kind in KINDS}]
+    # Kinds of a model that somebody tuned may be many: then those of the usual ones are taken, too.
+    taken = {KINDS[kind][0] for kind in kinds if kind in KINDS}
+    free = [tone for tone in (4, 5, 6, 7, 0, 1, 2, 3) if tone not in taken]
     others = [kind for kind in sorted(set(kinds)) if kind not in KINDS]
     return {
         **{kind: KINDS[kind][0] for kind in kinds if kind in KINDS},
@@ -151,11 +154,12 @@ def _code(request: EntitiesRequest, item: ModelEntry) -> str:
         '"max": rows[rows.max(-1).values.argmax()]}[strategy]\n'
         "    tag = model.config.id2label[int(row.argmax())]\n"
         "    start, end = offsets[pieces[0]][0], offsets[pieces[-1]][1]\n"
-        '    if tag != "O" and not tag.startswith("B-") and last != "O" and last[-3:] == tag[-3:]:\n'
+        '    kind = tag.rpartition("-")[2]\n'
+        '    if tag != "O" and not tag.startswith("B-") and kind == last:\n'
         "        entities[-1][2] = end\n"
         '    elif tag != "O":\n'
-        '        entities.append([tag.rpartition("-")[2], start, end])\n'
-        "    last = tag\n"
+        "        entities.append([kind, start, end])\n"
+        "    last = kind\n"
         "for kind, start, end in entities:\n"
         "    print(kind, text[start:end])\n"
     )

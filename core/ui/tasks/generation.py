@@ -9,12 +9,14 @@ from core.catalog import ModelEntry, entry
 from core.errors import TallerError
 from core.i18n import format_number, format_percent, get_language
 from core.i18n import gettext as _
+from core.runtime.caller import Caller, Withdrawn, calling
 from core.runtime.engine import Outcome
 from core.runtime.stream import Stream
 from core.runtime.task import Task
 from core.settings import get_settings
 from core.tasks.generation import GenerationRequest, GenerationResult, Step
 from core.ui import charts
+from core.ui.ask import in_background
 from core.ui.jobs import Job
 from core.ui.language import fragment
 from core.ui.marked import Mark, marked_text
@@ -182,9 +184,23 @@ def _start(key: str, wanted: list[tuple[GenerationRequest, str]]) -> None:
     for request, model in wanted:
         stream: Stream[Step] = Stream()
         asked = replace(request, stream=stream)
-        job = Job(lambda asked=asked, model=model: engine().run(_task(), asked, model=model))  # type: ignore[misc]
+        with calling(_reader(stream)):
+            job = Job(lambda asked=asked, model=model: engine().run(_task(), asked, model=model))  # type: ignore[misc]
         made.append(_Writing(request, model, job, stream))
     st.session_state[f"{key}_writing"] = made
+
+
+def _reader(stream: Stream[Step]) -> Caller | None:
+    """Whoever reads ``stream``: once they stop it or leave, a text that still waits gives up its place."""
+    here = in_background()
+    if here is None:
+        return None
+
+    def check() -> None:
+        if stream.stopped:
+            raise Withdrawn
+
+    return Caller(here.id, check)
 
 
 def _stop(key: str) -> None:
@@ -268,6 +284,9 @@ def _show_one(form: Form, one: _Writing, key: str, title: str) -> Shown | None:
     except TallerError as error:
         show_error(error)
         return None
+    except Withdrawn:
+        st.info(_("Lo detuviste antes de que le llegara el turno."), icon=":material/stop:")
+        return None
     result = outcome.result
     shown = Shown(one.request, outcome, entry(one.model), key, form)
     _show_text(shown)
@@ -308,16 +327,18 @@ def _show_text(shown: Shown) -> None:
         at += len(step.text)
     chosen = st.session_state.get(f"{shown.key}_token")
     selected = chosen if chosen is not None and chosen < len(result.steps) else None
-    picked = marked_text(
+
+    def choose(number: int) -> None:
+        st.session_state[f"{shown.key}_token"] = number
+
+    marked_text(
         text + result.text,
         marks,
         legend=((1.0, _("token en que el modelo dudó mucho")), (0.15, _("token casi seguro"))),
         selected=selected,
         key=f"{shown.key}_marks",
+        on_choose=choose,
     )
-    if picked is not None and picked != chosen:
-        st.session_state[f"{shown.key}_token"] = picked
-        st.rerun()
     if selected is None:
         st.caption(_("Toca un token para ver qué otros pudieron salir en su lugar."))
         return

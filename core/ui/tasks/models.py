@@ -2,23 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import streamlit as st
 
-from core.catalog import ModelEntry, entries_for, entry, scores
-from core.i18n import format_number, format_percent, get_language
+from core.catalog import ModelEntry, entries_for, entry
+from core.i18n import format_number, get_language
 from core.i18n import gettext as _
 from core.runtime.choice import choose
 from core.runtime.engine import Outcome
 from core.runtime.loading import locate_model
 from core.settings import get_settings
 from core.tasks.common import Timing
+from core.training.tuned import gone, run_id
 from core.ui.language import fragment
 from core.ui.messages import plain
-from core.ui.model_facts import licence_text, parameters_text
+from core.ui.model_facts import licence_text, parameters_text, score_text
 from core.ui.resources import downloads
 from core.ui.system.download import download_control, size_text
 from core.ui.tasks.view import Language
+from core.ui.tuned import model_entry, own_models, scores_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,11 @@ class Models:
 
 
 def models_for(task: str, language: Language) -> Models:
-    """Looks at the disk, never at the network."""
+    """Looks at the disk, never at the network. The visitor's own models come last."""
     able = [item for item in entries_for(task, language) if item.weights is not None]
     here = [item for item in able if locate_model(item, get_settings()) is not None]
     here.sort(key=lambda item: item.tier != "reference")
+    here += own_models(task, language)
     return Models(tuple(here), tuple(item for item in able if item not in here and item.embedded is None))
 
 
@@ -42,10 +46,13 @@ def size_line(item: ModelEntry) -> str:
     return f"{parameters_text(item)} · {licence_text(item)}"
 
 
-def _label(key: str) -> str:
-    item = entry(key)
+def _label(item: ModelEntry) -> str:
+    name = item.name(get_language())
+    # Its name is long: what tells it from the others comes first.
+    if run_id(item.key):
+        return f"{_('tuyo')} · {name}"
     kind = _("del taller") if item.tier == "workshop" else _("de referencia")
-    return f"{item.name(get_language())} · {kind}"
+    return f"{name} · {kind}"
 
 
 def choose_model(models: Models, key: str, task: str, language: Language) -> ModelEntry:
@@ -57,20 +64,31 @@ def choose_model(models: Models, key: str, task: str, language: Language) -> Mod
         task: the catalogue's name of the task.
         language: of the text.
     """
-    keys = [item.key for item in models.here]
+    labels = {item.key: _label(item) for item in models.here}
     wanted = st.session_state.get(key) or None
-    choice = choose(task, language, get_settings(), wanted)
-    if wanted not in keys:
+    own = [item for item in models.here if run_id(item.key)]
+    choice = choose(task, language, get_settings(), wanted, own)
+    lost = f"{key}_lost"
+    if wanted not in labels:
         st.session_state[key] = choice.entry.key
+        if wanted and run_id(wanted):
+            st.session_state[lost] = choice.entry.key
     chosen = st.selectbox(
         _("Modelo"),
-        keys,
-        format_func=_label,
+        list(labels),
+        format_func=labels.__getitem__,
         key=key,
         persist_state="session",
         help=plain(choice.why) if choice.why else None,
     )
-    return entry(chosen or choice.entry.key)
+    if st.session_state.get(lost) == chosen:
+        st.info(plain(str(gone())), icon=":material/person_off:")
+    else:
+        st.session_state.pop(lost, None)
+    item = model_entry(chosen or choice.entry.key)
+    if run_id(item.key):
+        st.caption(_("Lo entrenaste tú: responde según los datos que le diste, y solo lo ves en este navegador."))
+    return item
 
 
 def choose_second(first: ModelEntry, tasks: Sequence[str], key: str) -> ModelEntry | None:
@@ -83,22 +101,22 @@ def choose_second(first: ModelEntry, tasks: Sequence[str], key: str) -> ModelEnt
     """
     able = [
         item
-        for item in {item.key: item for task in tasks for item in entries_for(task)}.values()
+        for item in {item.key: item for task in tasks for item in (*entries_for(task), *own_models(task))}.values()
         if item.weights is not None and item.key != first.key and locate_model(item, get_settings()) is not None
     ]
     if not able:
         return None
-    keys = ["", *(item.key for item in able)]
-    if st.session_state.get(key, "") not in keys:
+    labels = {"": _("ninguno"), **{item.key: _label(item) for item in able}}
+    if st.session_state.get(key, "") not in labels:
         st.session_state[key] = ""
     chosen = st.selectbox(
         _("Comparar con"),
-        keys,
-        format_func=lambda name: _label(name) if name else _("ninguno"),
+        list(labels),
+        format_func=labels.__getitem__,
         key=key,
         persist_state="session",
     )
-    return entry(chosen) if chosen else None
+    return model_entry(chosen) if chosen else None
 
 
 @fragment(run_every=2.0)
@@ -107,8 +125,16 @@ def _watch(keys: tuple[str, ...]) -> None:
         st.rerun()
 
 
-def offer_downloads(models: Models, key: str) -> None:
-    """Without a model on this machine: says so, and offers those that could be downloaded."""
+def offer_downloads(models: Models, key: str, wanted: str | None = None) -> None:
+    """Without a model on this machine: says so, and offers those that could be downloaded.
+
+    Args:
+        models: what could be downloaded.
+        key: prefix for the widgets' keys.
+        wanted: key of the model that a link asks for, if any.
+    """
+    if wanted and run_id(wanted):
+        st.info(plain(str(gone())), icon=":material/person_off:")
     st.info(
         _("Ningún modelo de este equipo hace esta tarea en este idioma todavía. Con uno de estos, sí:"),
         icon=":material/cloud_off:",
@@ -125,6 +151,10 @@ def offer_downloads(models: Models, key: str) -> None:
         _watch(active)
 
 
+# Of what ships under ``core/models``, what others trained and this project only made smaller.
+_CUT: Final = frozenset({"mini-e5"})
+
+
 def milliseconds(value: float) -> str:
     """A duration as short as its size deserves."""
     if value >= 1000:
@@ -135,18 +165,11 @@ def milliseconds(value: float) -> str:
 def show_answered_by(item: ModelEntry, outcome: Outcome[object]) -> None:
     """Who answered, how large it is, and where the time went."""
     reader = get_language()
-    made = " · " + _("entrenado por este proyecto") if (item.embedded or "").startswith("core:") else ""
-    lines = [size_line(item) + made]
-    measures = {"accuracy": _("aciertos"), "f1": "F1"}
-    lines += [
-        _("{metric} {value} en {test} (n = {n})").format(
-            metric=measures.get(score.metric, score.metric),
-            value=format_percent(score.value),
-            test=score.test,
-            n=format_number(score.n),
-        )
-        for score in scores(item.key)[:1]
-    ]
+    lines = [size_line(item)]
+    if (item.embedded or "").startswith("core:"):
+        made = _("recortado por este proyecto") if item.key in _CUT else _("entrenado por este proyecto")
+        lines = [f"{lines[0]} · {made}"]
+    lines += [score_text(score) for score in scores_of(item)[:1]]
     small = "  \n".join(f":small[{plain(line)}]" for line in lines)
     st.markdown(f":material/memory: **{plain(item.name(reader))}**  \n{small}")
     timing = getattr(outcome.result, "timing", None)
@@ -162,6 +185,7 @@ def show_answered_by(item: ModelEntry, outcome: Outcome[object]) -> None:
     if outcome.load_ms:
         parts.append((_("cargar el modelo"), outcome.load_ms))
     text = " · ".join(f"{name} {milliseconds(value)}" for name, value in parts)
-    st.caption(plain(f"{outcome.device}: {text}") if text else plain(outcome.device))
+    place = _("clúster Ray, {device}").format(device=outcome.device) if outcome.engine == "ray" else outcome.device
+    st.caption(plain(f"{place}: {text}") if text else plain(place))
     if outcome.note:
         st.caption(plain(outcome.note))

@@ -4,11 +4,12 @@ from typing import Any, Final, cast
 
 import streamlit as st
 
-from core.catalog import ModelEntry, entries
+from core.catalog import ModelEntry
 from core.course.tasks import contrast_pairs, task_examples
 from core.errors import TallerError
 from core.i18n import get_language
 from core.i18n import gettext as _
+from core.ui.classroom import show_classroom
 from core.ui.frame import show_models_in_use
 from core.ui.glossary import glossary_marks
 from core.ui.guess import guess_first, guess_switch, guessing
@@ -28,6 +29,7 @@ from core.ui.tasks.models import (
 )
 from core.ui.tasks.registry import BY_SLUG, CARDS, TaskCard
 from core.ui.tasks.view import LANGUAGES, Form, Language, Shown, TaskView
+from core.ui.tuned import known_model
 
 TASK: Final = "tk_task"
 LANGUAGE: Final = "tk_language"
@@ -59,12 +61,6 @@ def _base() -> PageState:
     )
 
 
-def _known_model(text: str) -> str:
-    if text not in entries():
-        raise ValueError(text)
-    return text
-
-
 class TaskPage:
     """One run of the page's script: the task that is open, its form and its link."""
 
@@ -87,8 +83,8 @@ class TaskPage:
                 # A link always says it: whoever opens it may read the page in another language.
                 Param("tl", LANGUAGE, "", decode=one_of(*LANGUAGES)),
                 Param("mode", MODE, "try", decode=one_of(*MODES)),
-                Param("model", self.model_key, "", decode=_known_model),
-                Param("versus", self.second_key, "", decode=_known_model),
+                Param("model", self.model_key, "", decode=known_model),
+                Param("versus", self.second_key, "", decode=known_model),
                 *self.form.params(),
                 *self._pair_params(),
             ),
@@ -206,7 +202,7 @@ class TaskPage:
             with errors_shown():
                 self._try(task, models)
         elif not models.here:
-            offer_downloads(models, self.prefix)
+            offer_downloads(models, self.prefix, st.session_state.get(self.model_key))
         elif mode == "contrast":
             from core.ui.tasks.contrast import show_contrast
 
@@ -226,6 +222,7 @@ class TaskPage:
                 )
         if self.view.marks:
             glossary_marks(*self.view.marks, key=f"{self.prefix}_g")
+        show_classroom(self.state, self.card.slug)
         self.state.publish()
 
     def _options(self) -> None:
@@ -253,7 +250,7 @@ class TaskPage:
     def _try(self, task: str, models: Any) -> None:
         request = self.view.form(self.form)
         if not models.here:
-            offer_downloads(models, self.prefix)
+            offer_downloads(models, self.prefix, st.session_state.get(self.model_key))
             return
         first, second = self._models(task, models)
         both = (first,) if second is None else (first, second)

@@ -10,6 +10,7 @@ from core.i18n import format_number, format_percent, get_language
 from core.i18n import gettext as _
 from core.runtime.task import Task
 from core.tasks.classification import ClassificationRequest, ClassificationResult, Method, Push
+from core.training.ours import display_name
 from core.ui import charts
 from core.ui.guess import Question, question_key
 from core.ui.marked import Mark, marked_text
@@ -42,7 +43,7 @@ METHODS: Final = {
 def label_name(name: str) -> str:
     """What a label is called in the reader's language; those that we don't know keep the model's name."""
     known = LABELS.get(name.lower())
-    return known() if known else name
+    return known() if known else display_name(name, get_language())
 
 
 def _task() -> Task[ClassificationRequest, ClassificationResult]:

@@ -128,21 +128,23 @@ def choose_event(found: Sequence[Event]) -> Event | None:
             placeholder=_("Elige un hecho, aquí o en la línea"),
         )
         place = ids.index(chosen) if chosen else -1
-        st.button(
-            _("Anterior"),
-            icon=":material/arrow_back:",
-            key="tl_previous",
-            disabled=place <= 0,
-            on_click=_step,
-            args=(ids, -1),
-        )
-        st.button(
-            _("Siguiente"),
-            icon=":material/arrow_forward:",
-            icon_position="right",
-            key="tl_next",
-            disabled=place == len(ids) - 1,
-            on_click=_step,
-            args=(ids, 1),
-        )
+        # Together, also where a phone has no room for them beside the field.
+        with st.container(horizontal=True, width="content"):
+            st.button(
+                _("Anterior"),
+                icon=":material/arrow_back:",
+                key="tl_previous",
+                disabled=place <= 0,
+                on_click=_step,
+                args=(ids, -1),
+            )
+            st.button(
+                _("Siguiente"),
+                icon=":material/arrow_forward:",
+                icon_position="right",
+                key="tl_next",
+                disabled=place == len(ids) - 1,
+                on_click=_step,
+                args=(ids, 1),
+            )
     return event(chosen) if chosen else None

@@ -1,5 +1,6 @@
 """The plots of sizes and of training compute against time. Each function returns the figure and its alternative."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +24,17 @@ FAMILY_NAMES: Final = {
 _SYMBOLS: Final = {"encoder": "circle", "decoder": "square", "encoder-decoder": "diamond", "other": "cross"}
 
 
+# Pixels of the plot's inside on a phone 390 wide, of a letter and a line of its labels, and of half a marker.
+_WIDE: Final = 255.0
+_HIGH: Final = 340.0
+_LETTER: Final = 6.6
+_LINE: Final = 16.0
+_MARKER: Final = 8.0
+_PLACES: Final = ("top center", "middle right", "middle left", "bottom center")
+# Letters of a line of a label that several stars share.
+_LONGEST: Final = 24
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One model in a plot.
@@ -36,6 +48,7 @@ class Point:
         event: the id of its event, reported by a click; ``""`` for none.
         open: drawn hollow, for figures that were estimated here.
         here: a model that ships with this app.
+        told: the guided paths stop there, so its label comes before the others'.
     """
 
     name: str
@@ -46,34 +59,89 @@ class Point:
     event: str = ""
     open: bool = False
     here: bool = False
+    told: bool = False
 
 
-def _labelled(points: Sequence[Point]) -> set[str]:
-    """Names whose labels have room, those of the largest values and of our own models first.
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the two axes show: days since the year 1, and powers of ten."""
 
-    Room is reckoned for a narrow plot, in shares of its width and height, so that a phone can be read, too.
+    days: tuple[int, int]
+    powers: tuple[float, float]
+
+    def pixels(self, point: Point) -> tuple[float, float]:
+        """Where a point is in the plot on a phone, from its upper left corner."""
+        x = (point.day.toordinal() - self.days[0]) / (self.days[1] - self.days[0])
+        y = (math.log10(point.value) - self.powers[0]) / (self.powers[1] - self.powers[0])
+        return _WIDE * x, _HIGH * (1 - y)
+
+
+def _box(x: float, y: float, width: float, height: float | None = None) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a rectangle around a point; a square by default."""
+    high = width if height is None else height
+    return x - width / 2, y - high / 2, x + width / 2, y + high / 2
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _names(points: Sequence[Point], frame: Frame) -> list[tuple[str, ...]]:
+    """The lines of each label: stars of ours that lie on one another share theirs, and the others have none."""
+    names: list[tuple[str, ...]] = [(point.name,) for point in points]
+    ours = [index for index, point in enumerate(points) if point.here]
+    for place, index in enumerate(ours):
+        for other in ours[place + 1 :]:
+            if (
+                names[index]
+                and names[other]
+                and math.dist(*(frame.pixels(points[i]) for i in (index, other))) < _MARKER
+            ):
+                *above, line = names[index]
+                added = [f"{line} · {points[other].name}"]
+                names[index] = (*above, *(added if len(added[0]) <= _LONGEST else (line, points[other].name)))
+                names[other] = ()
+    return names
+
+
+def label_boxes(lines: Sequence[str], x: float, y: float, place: str) -> list[tuple[float, float, float, float]]:
+    """Left, top, right and bottom of each line of a label in a ``textposition`` around the point at ``(x, y)``."""
+    high = _LINE * len(lines)
+    upper = {"top": y - _MARKER - high, "middle": y - high / 2, "bottom": y + _MARKER}[place.split()[0]]
+    boxes = []
+    for number, line in enumerate(lines):
+        width = _LETTER * len(line)
+        # Lines keep to the point's side.
+        left = {"center": x - width / 2, "right": x + _MARKER + 2, "left": x - _MARKER - 2 - width}[place.split()[1]]
+        top = upper + _LINE * number
+        boxes.append((left, top, left + width, top + _LINE))
+    return boxes
+
+
+def _placed(points: Sequence[Point], names: Sequence[tuple[str, ...]], frame: Frame) -> dict[int, str]:
+    """Where the label of each point stands, for those that have room: by the point's place in ``points``.
+
+    Those of our own models come first, then those that the paths tell of, then those of the largest values. Room
+    is reckoned on a phone: a label covers no other point, touches no other label and stays inside; whoever has a
+    wider screen finds more room, not less.
     """
-    import math
-
-    days = [point.day.toordinal() for point in points]
-    logs = [math.log10(point.value) for point in points]
-    wide = max(days) - min(days) or 1
-    high = max(logs) - min(logs) or 1
-    taken: list[tuple[float, float, float]] = []
-    kept: set[str] = set()
-    for index in sorted(range(len(points)), key=lambda i: (not points[i].here, -logs[i])):
-        x, y = (days[index] - min(days)) / wide, (logs[index] - min(logs)) / high
-        half = 0.012 * len(points[index].name) + 0.02
-        # The label stands above its point (left of ours) and must cover no other one.
-        x, label = (x - half, y) if points[index].here else (x, y + 0.045)
-        others = [i for i in range(len(points)) if i != index]
-        covers = any(
-            abs(x - (days[i] - min(days)) / wide) < half and abs(label - (logs[i] - min(logs)) / high) < 0.03
-            for i in others
-        )
-        if not covers and all(abs(x - a) > half + b or abs(y - c) > 0.075 for a, b, c in taken):
-            taken.append((x, half, y))
-            kept.add(points[index].name)
+    middles = [frame.pixels(point) for point in points]
+    markers = [_box(x, y, 2 * _MARKER) for x, y in middles]
+    taken: list[tuple[float, float, float, float]] = []
+    kept: dict[int, str] = {}
+    order = sorted(range(len(points)), key=lambda i: (not points[i].here, not points[i].told, -points[i].value))
+    for index in (i for i in order if names[i]):
+        for name in sorted(_PLACES, key=lambda place: points[index].here and place != "middle left"):
+            lines = label_boxes(names[index], *middles[index], name)
+            inside = all(
+                left >= 0 and right <= _WIDE and top >= 0 and bottom <= _HIGH for left, top, right, bottom in lines
+            )
+            # A star that shares this label may lie under it.
+            others = [box for other, box in enumerate(markers) if other != index and names[other]]
+            if inside and not any(_overlap(line, box) for line in lines for box in [*others, *taken]):
+                taken += lines
+                kept[index] = name
+                break
     return kept
 
 
@@ -86,11 +154,18 @@ def against_time(points: Sequence[Point], title: str, ticks: Sequence[tuple[floa
         ticks: values of the vertical axis and how they are written.
     """
     go = graph_objects()
-    names = _labelled(points)
+    first, last = min(p.day for p in points), max(p.day for p in points)
+    frame = Frame(
+        (date(first.year - 1, 7, 1).toordinal(), date(last.year + 1, 9, 1).toordinal()),
+        (math.log10(min(p.value for p in points)) - 0.4, math.log10(max(p.value for p in points)) + 0.4),
+    )
+    names = _names(points, frame)
+    places = _placed(points, names, frame)
     figure = go.Figure()
     groups = [(family, False) for family in FAMILIES] + [("", True)]
     for family, here in groups:
-        chosen = [p for p in points if p.here == here and (here or p.family == family)]
+        indices = [i for i, p in enumerate(points) if p.here == here and (here or p.family == family)]
+        chosen = [points[i] for i in indices]
         if not chosen:
             continue
         figure.add_scatter(
@@ -98,8 +173,8 @@ def against_time(points: Sequence[Point], title: str, ticks: Sequence[tuple[floa
             y=[point.value for point in chosen],
             mode="markers+text",
             name=_("de esta aplicación, hoy") if here else _(FAMILY_NAMES[family]),
-            text=[escaped(point.name) if point.name in names else "" for point in chosen],
-            textposition="middle left" if here else "top center",
+            text=["<br>".join(map(escaped, names[i])) if i in places else "" for i in indices],
+            textposition=[places.get(i, "top center") for i in indices],
             textfont={"size": 13},
             cliponaxis=False,
             customdata=[[point.event, escaped(point.name), point.words] for point in chosen],
@@ -110,28 +185,32 @@ def against_time(points: Sequence[Point], title: str, ticks: Sequence[tuple[floa
                 "line": {"width": 2},
             },
         )
-    first, last = min(p.day for p in points), max(p.day for p in points)
     lay_out(
         figure,
-        height=560,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        height=600,
+        # Above the plot, the buttons to zoom and, below them, what the vertical axis shows: beside it, its title
+        # would take a phone's room.
+        margin={"l": 10, "r": 10, "t": 64, "b": 10},
         font={"size": 14},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 14}},
+        legend={"orientation": "h", "y": -0.1, "yanchor": "top", "x": 0, "font": {"size": 14}},
         dragmode="pan",
         xaxis={
-            "range": [date(first.year - 1, 7, 1), date(last.year + 1, 9, 1)],
+            "range": [date.fromordinal(day) for day in frame.days],
             "automargin": True,
             "tickfont": {"size": 14},
         },
         yaxis={
             "type": "log",
-            "title": title,
+            "range": frame.powers,
             "automargin": True,
             "tickmode": "array",
             "tickvals": [value for value, _label in ticks],
             "ticktext": [label for _value, label in ticks],
             "tickfont": {"size": 14},
         },
+    )
+    figure.add_annotation(
+        text=title, x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False
     )
     ordered = sorted(points, key=lambda point: point.day)
     alt = "; ".join(f"{point.day.year} {point.name}: {point.words}" for point in ordered)

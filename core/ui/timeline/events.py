@@ -106,6 +106,10 @@ def _step(by: int) -> None:
     st.session_state[STOP] = min(len(tour.stops), max(1, st.session_state[STOP] + by))
 
 
+def _open(event_id: str) -> None:
+    st.session_state[EVENT] = event_id
+
+
 def _leave() -> None:
     st.session_state[TOUR] = None
     _begin()
@@ -170,12 +174,20 @@ def show_events() -> None:
         found = [event(stop.event) for stop in tour.stops]
         current = _show_tour(tour)
         order = [item.id for item in found]
-        chosen = chronology(
-            marks(found), lanes, selected=current.id, stops=order, follow=f"st-key-{CARD_KEY}", key="tl_axis"
+
+        # Of the path that was on the page when it was clicked: it may have been left in the same moment.
+        def go_to(event_id: str) -> None:
+            st.session_state[STOP] = order.index(event_id) + 1
+
+        chronology(
+            marks(found),
+            lanes,
+            selected=current.id,
+            stops=order,
+            follow=f"st-key-{CARD_KEY}",
+            key="tl_axis",
+            on_choose=go_to,
         )
-        if chosen is not None and chosen != current.id:
-            st.session_state[STOP] = order.index(chosen) + 1
-            st.rerun()
     else:
         found = choose_filters()
         if not found:
@@ -183,17 +195,15 @@ def show_events() -> None:
                 _("Ningún hecho cumple todo eso. Prueba con otra palabra o quita los filtros."), icon=":material/info:"
             )
             return
-        chosen = chronology(
+        chronology(
             marks(found),
             lanes,
             selected=st.session_state[EVENT],
             even=st.session_state[EVEN],
             follow=f"st-key-{CARD_KEY}",
             key="tl_axis",
+            on_choose=_open,
         )
-        if chosen is not None and chosen != st.session_state[EVENT]:
-            st.session_state[EVENT] = chosen
-            st.rerun()
         opened = choose_event(found)
         if opened:
             show_card(opened)

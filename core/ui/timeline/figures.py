@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.catalog import entries
-from core.course.timeline import Event, computes, event, events
+from core.course.timeline import Event, computes, event, events, tours
 from core.i18n import format_number, get_language
 from core.i18n import gettext as _
 from core.ui.downloads import csv_bytes, json_bytes
@@ -37,6 +37,10 @@ for item in computes():
 """
 
 
+# Events of the guided paths: their labels come first.
+_TOLD: Final = frozenset(stop.event for tour in tours().values() for stop in tour.stops)
+
+
 def power(value: float) -> str:
     """``3.14e23`` as «3,14 × 10²³»."""
     mantissa, exponent = f"{value:.2e}".split("e")
@@ -49,7 +53,15 @@ def power(value: float) -> str:
 def size_points() -> list[Point]:
     """Every model whose size is public, from 2017 on, and those that ship with this app, as of today."""
     points = [
-        Point(size.name, size.day, size.parameters, amount(size.parameters), item.family or "other", item.id)
+        Point(
+            size.name,
+            size.day,
+            size.parameters,
+            amount(size.parameters),
+            item.family or "other",
+            item.id,
+            told=item.id in _TOLD,
+        )
         for item in events()
         for size in item.sizes
         if size.day.year >= _FROM
@@ -57,8 +69,11 @@ def size_points() -> list[Point]:
     for entry in entries().values():
         # An adapter is a small change to a model that is here already.
         if entry.tier == "workshop" and entry.weights and not entry.weights.base:
-            name, count = entry.name(get_language()), entry.weights.parameters
-            points.append(Point(name, date.today(), count, amount(count), entry.architecture, here=True))
+            # Without the language that it reads: a star's label has little room.
+            name, count = entry.name(get_language()).partition(" (")[0], entry.weights.parameters
+            own = Point(name, date.today(), count, amount(count), entry.architecture, here=True)
+            if own not in points:  # one shape learnt in two languages is one star
+                points.append(own)
     return points
 
 
@@ -73,6 +88,7 @@ def compute_points() -> list[Point]:
             event(item.event).family or "other",
             item.event,
             open=item.estimated,
+            told=item.event in _TOLD,
         )
         for item in computes()
     ]
@@ -122,8 +138,9 @@ def show_sizes() -> None:
             "esta aplicación, los que responden sin internet. Faltan los modelos que no publicaron su tamaño."
         )
     )
-    ticks = [(10.0**n, amount(10.0**n)) for n in range(5, 13)]
-    _plot(points, _("parámetros"), ticks, "tl_sizes_plot")
+    units = {6: _("{n} M"), 9: _("{n} mil M"), 12: _("{n} billón")}
+    ticks = [(10.0**n, units[n - n % 3].format(n=10 ** (n % 3))) for n in range(6, 13)]
+    _plot(points, _("parámetros (M: millones)"), ticks, "tl_sizes_plot")
     _open_card([item for item in events() if item.sizes])
     rows = [
         (_("hoy") if point.here else str(point.day.year), point.name, point.words, _(FAMILY_NAMES[point.family]))
@@ -145,7 +162,7 @@ def show_compute() -> None:
     st.markdown(
         _(
             "Cuántas operaciones costó entrenar cada modelo, donde se sabe. Relleno: la cifra de la fuente. "
-            "Hueco: calculado aquí con **6 · N · D**, los parámetros que trabajan en cada token por los tokens leídos."
+            "Hueco: calculado aquí con **6 · N · D**, los parámetros que trabajan en cada token por los tokens leídos."
         )
     )
     points = compute_points()

@@ -163,6 +163,10 @@ def _selected_line(comparison: Comparison) -> None:
         )
 
 
+def _choose_word(word: int) -> None:
+    st.session_state[WORD] = word
+
+
 def show_compare(text: str, bundles: list[TokenizerBundle]) -> None:
     """The whole view."""
     comparison = with_names(compare(text, bundles))
@@ -189,7 +193,7 @@ def show_compare(text: str, bundles: list[TokenizerBundle]) -> None:
         )
         for bundle in bundles
     }
-    word = token_view(
+    token_view(
         comparison,
         ids=ids,
         spaces=spaces,
@@ -197,10 +201,8 @@ def show_compare(text: str, bundles: list[TokenizerBundle]) -> None:
         selected=st.session_state[WORD] if st.session_state[WORD] >= 0 else None,
         details=details,
         key="tok_view_chips",
+        on_choose=_choose_word,
     )
-    if word is not None and word != st.session_state[WORD]:
-        st.session_state[WORD] = word
-        st.rerun()
     _selected_line(comparison)
     share_row(
         STATE,

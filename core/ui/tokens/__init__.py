@@ -6,6 +6,7 @@ chooses comes back as a trigger, that is: in one script run, and ``None`` in all
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import streamlit as st
 from core.i18n import get_language
 from core.i18n import gettext as _
 from core.lens.tokenization import Comparison, Row, Segment
+from core.ui.triggers import sent_index
 
 _FOLDER: Final = Path(__file__).parent
 _SEGMENT_KINDS: Final[dict[str, int]] = {"space": 0, "word": 1, "other": 2}
@@ -184,10 +186,6 @@ def build_payload(
     }
 
 
-def _ignore() -> None:
-    """Declares the trigger to Streamlit; the value is read from the component's result."""
-
-
 def token_view(
     comparison: Comparison,
     *,
@@ -197,8 +195,9 @@ def token_view(
     selected: int | None,
     details: dict[str, str],
     key: str,
-) -> int | None:
-    """Draws the comparison and says which word was just chosen.
+    on_choose: Callable[[int], None],
+) -> None:
+    """Draws the comparison.
 
     Outside ``st.form``: a component's triggers are ignored inside one.
 
@@ -210,18 +209,17 @@ def token_view(
         selected: the unit (word) that keeps a ring; ``None`` for none.
         details: a sub-line for each row, by the row's key, such as "modelo de referencia · 31 002 piezas".
         key: Streamlit's key; the same key keeps focus, scroll and what was unfolded from run to run.
-
-    Returns:
-        The unit that was chosen by click, touch or keyboard in this run; ``None`` if none was.
+        on_choose: called with the unit chosen by click, touch or keyboard, before the page runs again.
     """
     units = 1 + max((s.unit for s in comparison.segments), default=-1)
-    result = _VIEW(
+
+    def changed() -> None:
+        chosen = sent_index(key, "word", units)
+        if chosen is not None:
+            on_choose(chosen)
+
+    _VIEW(
         data=build_payload(comparison, ids=ids, spaces=spaces, marks=marks, selected=selected, details=details),
         key=key,
-        on_word_change=_ignore,
+        on_word_change=changed,
     )
-    chosen = result.word
-    # The value comes from a browser: anything but the index of a word of this text is nothing.
-    if isinstance(chosen, int) and not isinstance(chosen, bool) and 0 <= chosen < units:
-        return chosen
-    return None

@@ -6,7 +6,7 @@ shows the sum of that dimension in numbers. Everything shown goes through ``text
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import streamlit as st
 
 from core.i18n import get_language
 from core.i18n import gettext as _
+from core.ui.triggers import sent_index
 
 _FOLDER: Final = Path(__file__).parent
 _VIEW = st.components.v2.component(
@@ -77,23 +78,27 @@ def message(tokens: Sequence[tuple[str, bool]], patches: Sequence[Patch], token:
     return struct.pack("<I", len(raw)) + raw + planes
 
 
-def _ignore() -> None:
-    """Declares the state to Streamlit; its value is read from the component's result."""
-
-
-def vector_sum(tokens: Sequence[tuple[str, bool]], patches: Sequence[Patch], *, token: int, key: str) -> int | None:
-    """Draws the sum for one token and says which one was just chosen.
+def vector_sum(
+    tokens: Sequence[tuple[str, bool]],
+    patches: Sequence[Patch],
+    *,
+    token: int,
+    key: str,
+    on_choose: Callable[[int], None],
+) -> None:
+    """Draws the sum for one token.
 
     Args:
         tokens: text and whether it is a special token; beyond ``MOST_TOKENS`` they are left out.
         patches: all with vectors of one width.
         token: the chosen one, from 0.
         key: Streamlit's key, unique on the page.
-
-    Returns:
-        The token that was chosen in this run; ``None`` if none was.
+        on_choose: called with the token that was clicked, before the page runs again.
     """
-    chosen = _VIEW(data=message(tokens, patches, token), key=key, on_token_change=_ignore).token
-    # The value comes from a browser: anything but the place of a token is nothing.
-    whole = isinstance(chosen, (int, float)) and not isinstance(chosen, bool) and int(chosen) == chosen
-    return int(chosen) if whole and 0 <= chosen < min(len(tokens), MOST_TOKENS) else None
+
+    def changed() -> None:
+        chosen = sent_index(key, "token", min(len(tokens), MOST_TOKENS))
+        if chosen is not None:
+            on_choose(chosen)
+
+    _VIEW(data=message(tokens, patches, token), key=key, on_token_change=changed)

@@ -1,4 +1,4 @@
-"""The token view alone: what it shows comes from the address, what it returns is written below it."""
+"""The token view alone: what it shows comes from the address, what it reports is written below it."""
 
 import sys
 from pathlib import Path
@@ -47,7 +47,13 @@ st.title("Demo")
 ids = st.toggle("ids", key="ids")
 text = query.get("text", "La niña comió ñandú.") * int(query.get("times", "1"))
 comparison = compare(text, bundles())
-chosen = token_view(
+
+
+def choose(word: int) -> None:
+    st.session_state["chosen"] = word
+
+
+token_view(
     comparison,
     ids=ids,
     spaces=query.get("spaces") == "1",
@@ -55,8 +61,6 @@ chosen = token_view(
     selected=st.session_state.get("chosen"),
     details={"bert": "modelo del taller · 30 522 piezas"},
     key="tokens",
+    on_choose=choose,
 )
-if chosen is not None:
-    st.session_state["chosen"] = chosen
-    st.rerun()
 st.text(f"chosen={st.session_state.get('chosen')}")
