@@ -1,11 +1,13 @@
-"""mini-mt: a small transformer as of 2017 that translates between English and Spanish, both ways.
+"""mini-mt: a small translator between English and Spanish, both ways, on mini-e5's encoder.
 
-    python -m core.training.recipes.mini_mt --data DIR --out DIR [--steps N] [--batch N]
+    python -m core.training.recipes.mini_mt --data DIR --out DIR [--steps N] [--tokens N]
 
-One model, one BPE of 16,000 pieces for both languages; the first token of the source says which language is
-wanted (">>es<<", ">>en<<"; Johnson et al. 2017). Five encoder layers and three decoder layers, 256 wide, sines
-for positions and layers normalized after the sum, as in Vaswani et al. 2017 (the Marian class of transformers).
-Learns from everyday sentences, documentation and messages of free software. chrF (Popović 2015) by sacrebleu.
+An encoder-decoder as of Vaswani et al. 2017. Its encoder are the lower seven layers of mini-e5, which has read both
+languages; they aren't changed (the upper ones know more about the whole text and less about each word: with all
+twelve the loss falls more slowly). Its decoder of three layers learns to write: it begins with mini-e5's word
+embeddings and three of its layers (Rothe, Narayan and Severyn 2020); its cross-attention begins with nothing. The first token that
+the decoder reads says which language is wanted (">>es<<", ">>en<<"; Johnson et al. 2017). Learns from everyday
+sentences, documentation and messages of free software. chrF (Popović 2015) by sacrebleu.
 """
 
 import argparse
@@ -17,33 +19,43 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from core.training.recipes.adapters import Shuffled
+from core.training.recipes import adapters
 from core.training.recipes.corpora import HeldOutIndex, clean_paragraph, read_file
 from core.training.recipes.labelled import parallel
-from core.training.recipes.loop import Schedule, autocast, log, padded, train
+from core.training.recipes.loop import Schedule, autocast, log, padded, shuffled, train
 
 if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
-    from transformers import MarianMTModel
+    from transformers import EncoderDecoderModel
 
-PIECES: Final = 16_000
-PAD: Final = "<pad>"
-END: Final = "</s>"
-UNKNOWN: Final = "<unk>"
+BASE: Final = "mini-e5"
 WANTED: Final = {"es": ">>es<<", "en": ">>en<<"}
-LONGEST: Final = 72
+READING: Final = 7
+LAYERS: Final = (0, 4, 6)
+LONGEST: Final = 48
 IGNORED: Final = -100
+# <pad> and </s> of mini-e5's vocabulary.
+PAD: Final = 1
+END: Final = 2
+# How many batches are sorted by length together.
+_WINDOW: Final = 32
+# Besides a batch's own pieces so many others compete while most of the steps last: the first of the vocabulary,
+# which are the commonest, and some by chance.
+_COMMON: Final = 2000
+_CHANCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What decides a run."""
+    """What decides a run; ``tokens`` is the size of a batch, counted on the longer side; ``narrow`` the share of the
+    steps in which only some pieces compete."""
 
-    steps: int = 30_000
-    batch: int = 64
-    learning_rate: float = 1.5e-3
-    matrix_rate: float = 3e-3
+    steps: int = 6_000
+    tokens: int = 2_048
+    learning_rate: float = 2.5e-3
+    matrix_rate: float = 6e-3
+    narrow: float = 0.8
     seed: int = 1
 
 
@@ -99,89 +111,149 @@ def training(data: Path) -> list[tuple[str, str]]:
     return found
 
 
-def train_tokenizer(pairs: Sequence[tuple[str, str]], file: Path) -> "Tokenizer":
-    """A byte-level BPE for both languages, kept in ``file``; it ends each text with the end mark."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+def build_tokenizer(base: "Tokenizer") -> "Tokenizer":
+    """mini-e5's tokenizer with the two marks that tell the decoder which language to write."""
+    from tokenizers import Tokenizer
 
-    if file.is_file():
-        return Tokenizer.from_file(str(file))
-    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    tokenizer.decoder = decoders.ByteLevel()
-    special = [PAD, END, UNKNOWN, *WANTED.values()]
-    trainer = trainers.BpeTrainer(
-        vocab_size=PIECES,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator((side for pair in pairs for side in pair), trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"$A {END}", special_tokens=[(END, tokenizer.token_to_id(END))]
-    )
-    tokenizer.save(str(file))
-    return tokenizer
+    words = Tokenizer.from_str(base.to_str())
+    words.add_special_tokens(list(WANTED.values()))
+    return words
 
 
 def rows(pairs: Sequence[tuple[str, str]], tokenizer: "Tokenizer") -> list[dict[str, npt.NDArray[np.uint16]]]:
-    """Each pair both ways, as ids; what is longer than ``LONGEST`` on either side is left out."""
-    wanted = {language: tokenizer.get_vocab()[mark] for language, mark in WANTED.items()}
+    """Each pair both ways, as ids; what is longer than ``LONGEST`` on either side is left out.
+
+    Returns:
+        ``ids``, the source with its marks; ``labels``, the target: the mark of its language, its pieces, ``</s>``.
+    """
+    wanted = {language: tokenizer.token_to_id(mark) for language, mark in WANTED.items()}
     found = []
     for start in range(0, len(pairs), 4096):
         part = pairs[start : start + 4096]
         english = tokenizer.encode_batch([en for en, _es in part])
         spanish = tokenizer.encode_batch([es for _en, es in part])
         for en, es in zip(english, spanish, strict=True):
-            if max(len(en.ids), len(es.ids)) < LONGEST:
+            if max(len(en.ids), len(es.ids)) <= LONGEST:
                 found.append(_row(wanted["es"], en.ids, es.ids))
                 found.append(_row(wanted["en"], es.ids, en.ids))
     return found
 
 
 def _row(mark: int, source: list[int], target: list[int]) -> dict[str, npt.NDArray[np.uint16]]:
-    return {"ids": np.array([mark, *source], dtype=np.uint16), "labels": np.array(target, dtype=np.uint16)}
+    return {"ids": np.array(source, dtype=np.uint16), "labels": np.array([mark, *target[1:]], dtype=np.uint16)}
 
 
 def collate(part: Sequence[Mapping[str, Any]]) -> dict[str, npt.NDArray[Any]]:
     """``ids`` and ``attention`` ``(batch, source)``; ``labels`` ``(batch, target)``."""
     return {
-        "ids": padded([row["ids"] for row in part], 0),
+        "ids": padded([row["ids"] for row in part], PAD),
         "attention": padded([[1] * len(row["ids"]) for row in part], 0),
         "labels": padded([row["labels"] for row in part], IGNORED),
     }
 
 
+class Batches:
+    """Batches of about as many tokens each; batch ``i`` depends on the seed and on ``i`` alone.
+
+    Args:
+        found: the rows.
+        tokens: of a batch, rows times the longest of them on either side.
+        seed: of the order.
+        narrow: up to this batch, only some pieces compete: its ``pieces`` ``(candidates,)``.
+        vocabulary: how many pieces there are.
+    """
+
+    def __init__(
+        self, found: Sequence[Mapping[str, Any]], tokens: int, seed: int, narrow: int = 0, vocabulary: int = 0
+    ) -> None:
+        self.rows = found
+        self.tokens = tokens
+        self.seed = seed
+        self.narrow = narrow
+        self.vocabulary = vocabulary
+        self.lengths = np.array([max(len(row["ids"]), len(row["labels"])) for row in found])
+        # An epoch's number of batches depends on its order by a few; that of the first is the measure of all.
+        self._kept: tuple[int, list[npt.NDArray[np.int64]]] = (-1, [])
+        self.per_epoch = len(self._epoch(0))
+
+    def _epoch(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+        if self._kept[0] != epoch:
+            order = shuffled(len(self.rows), self.seed, epoch)
+            size = _WINDOW * max(1, round(self.tokens / float(self.lengths.mean())))
+            batches: list[npt.NDArray[np.int64]] = []
+            for start in range(0, len(order), size):
+                part = order[start : start + size]
+                part = part[np.argsort(self.lengths[part], kind="stable")]
+                first = 0
+                for place in range(1, len(part) + 1):
+                    full = place < len(part) and (place + 1 - first) * self.lengths[part[place]] > self.tokens
+                    if full or place == len(part):
+                        batches.append(part[first:place])
+                        first = place
+            mixed = shuffled(len(batches), self.seed + 1, epoch)
+            self._kept = (epoch, [batches[index] for index in mixed])
+        return self._kept[1]
+
+    def __getitem__(self, index: int) -> dict[str, npt.NDArray[Any]]:
+        epoch, place = divmod(index, self.per_epoch)
+        own = self._epoch(epoch)
+        batch = collate([self.rows[row] for row in own[place % len(own)]])
+        if index < self.narrow:
+            chance = np.random.default_rng((self.seed, index)).integers(0, self.vocabulary, _CHANCE)
+            known = batch["labels"][batch["labels"] >= 0]
+            batch["pieces"] = np.unique(np.concatenate([known, chance, np.arange(min(_COMMON, self.vocabulary))]))
+        return batch
+
+
 # --- the model --------------------------------------------------------------------------------------------
 
 
-def build_model(pieces: int = PIECES, width: int = 256, encoder: int = 5, decoder: int = 3) -> "MarianMTModel":
-    """A Marian model with random weights."""
-    from transformers import MarianConfig, MarianMTModel
+def build_model(encoder: Any, pieces: int, taken: Sequence[int] = LAYERS, seed: int = 1) -> "EncoderDecoderModel":
+    """A BERT as it is, and a decoder that begins with its embeddings and some of its layers.
 
-    return MarianMTModel(
-        MarianConfig(
-            vocab_size=pieces,
-            decoder_vocab_size=pieces,
-            d_model=width,
-            encoder_layers=encoder,
-            decoder_layers=decoder,
-            encoder_attention_heads=8,
-            decoder_attention_heads=8,
-            encoder_ffn_dim=4 * width,
-            decoder_ffn_dim=4 * width,
-            max_position_embeddings=256,
-            dropout=0.1,
-            activation_function="relu",
-            scale_embedding=True,
-            share_encoder_decoder_embeddings=True,
-            pad_token_id=0,
-            eos_token_id=1,
-            bos_token_id=None,
-            decoder_start_token_id=0,
-            forced_eos_token_id=1,
-        )
+    Args:
+        encoder: a BertModel without pooler; its weights will not change.
+        pieces: of the decoder's vocabulary, the encoder's first.
+        taken: the encoder's layers of which the decoder's are made.
+        seed: of what begins with chance: the marks, the cross-attention, the output's transform.
+    """
+    import torch
+    from transformers import BertConfig, BertLMHeadModel, EncoderDecoderModel
+
+    torch.manual_seed(seed)
+    own = encoder.config
+    config = BertConfig(
+        vocab_size=pieces,
+        hidden_size=own.hidden_size,
+        num_hidden_layers=len(taken),
+        num_attention_heads=own.num_attention_heads,
+        intermediate_size=own.intermediate_size,
+        max_position_embeddings=LONGEST * 4,
+        type_vocab_size=1,
+        layer_norm_eps=own.layer_norm_eps,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=PAD,
+        bos_token_id=None,
+        eos_token_id=END,
+        is_decoder=True,
+        add_cross_attention=True,
     )
+    decoder: Any = BertLMHeadModel(config)
+    known = encoder.state_dict()
+    with torch.no_grad():
+        for name, weight in decoder.bert.state_dict().items():
+            parts = name.split(".")
+            if parts[:2] == ["encoder", "layer"]:
+                name = ".".join([*parts[:2], str(taken[int(parts[2])]), *parts[3:]])
+            if name in known and "position_ids" not in name and "token_type_ids" not in name:
+                rows_ = min(len(weight), len(known[name]))
+                weight[:rows_].copy_(known[name][:rows_])
+    model = EncoderDecoderModel(encoder=encoder, decoder=decoder)
+    for weight in model.encoder.parameters():
+        weight.requires_grad_(False)
+    model.config.update({"pad_token_id": PAD, "eos_token_id": END, "decoder_start_token_id": pieces - len(WANTED)})
+    return model
 
 
 def losses(model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
@@ -189,14 +261,28 @@ def losses(model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"]) -> dic
     import torch
     import torch.nn.functional as F
 
+    both: Any = model
+    with torch.no_grad():
+        read = both.encoder(input_ids=batch["ids"], attention_mask=batch["attention"]).last_hidden_state
     labels = batch["labels"]
-    # The decoder reads the target shifted by one, beginning with the padding mark.
-    shifted = torch.cat([torch.zeros_like(labels[:, :1]), labels[:, :-1].clamp(min=0)], dim=1)
-    logits = model(
-        input_ids=batch["ids"], attention_mask=batch["attention"], decoder_input_ids=shifted, use_cache=False
-    ).logits
-    loss = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, label_smoothing=0.1)
-    return {"loss": loss}
+    # The decoder reads the mark of the language and all but the last piece, and writes what follows each.
+    own, target = labels[:, :-1], labels[:, 1:]
+    written = both.decoder.bert(
+        input_ids=own.clamp(min=0) + (own < 0) * PAD,
+        encoder_hidden_states=read,
+        encoder_attention_mask=batch["attention"],
+        use_cache=False,
+    ).last_hidden_state
+    asked = target >= 0  # (batch, target)
+    head = both.decoder.cls.predictions
+    states, right = head.transform(written[asked]), target[asked]
+    if "pieces" in batch:
+        pieces = batch["pieces"]
+        scores = F.linear(states, head.decoder.weight[pieces], head.decoder.bias[pieces])
+        right = torch.searchsorted(pieces, right)
+    else:
+        scores = head.decoder(states)
+    return {"loss": F.cross_entropy(scores.float(), right, label_smoothing=0.1)}
 
 
 def translate(
@@ -205,19 +291,22 @@ def translate(
     """Translations into ``language`` (``"es"`` or ``"en"``), longest together so that little is padded."""
     import torch
 
-    mark = tokenizer.get_vocab()[WANTED[language]]
-    encoded = [[mark, *encoding.ids][:200] for encoding in tokenizer.encode_batch(list(texts))]
+    mark = tokenizer.token_to_id(WANTED[language])
+    encoded = [encoding.ids[:150] for encoding in tokenizer.encode_batch(list(texts))]
     order = sorted(range(len(texts)), key=lambda index: -len(encoded[index]))
     found = [""] * len(texts)
     with torch.inference_mode(), autocast(device):
         for start in range(0, len(order), 32):
             part = order[start : start + 32]
-            ids = torch.from_numpy(padded([encoded[index] for index in part], 0)).to(device)
+            ids = torch.from_numpy(padded([encoded[index] for index in part], PAD)).to(device)
             out = model.generate(
                 input_ids=ids,
-                attention_mask=(ids != 0).long(),
+                attention_mask=(ids != PAD).long(),
+                decoder_start_token_id=mark,
+                eos_token_id=END,
+                pad_token_id=PAD,
                 num_beams=beams,
-                max_new_tokens=min(200, 2 * ids.shape[1] + 10),
+                max_new_tokens=min(150, 2 * ids.shape[1] + 10),
             )
             for index, row in zip(part, out.tolist(), strict=True):
                 found[index] = tokenizer.decode(row, skip_special_tokens=True).strip()
@@ -241,26 +330,44 @@ def score(
     return {"chrf": round(chrf(translations, test.references[:most]), 2), "n": len(translations)}
 
 
-def export(model: "MarianMTModel", tokenizer: "Tokenizer", folder: Path) -> None:
-    """Writes the ``save_pretrained`` layout in half precision, tokenizer included."""
+def export(model: Any, tokenizer: "Tokenizer", folder: Path) -> None:
+    """Writes the decoder in the ``save_pretrained`` layout, its matrices in eight bits, and the tokenizer.
+
+    float8 with four bits of exponent and three of fraction; biases and normalizations in half precision. The encoder
+    is mini-e5, and isn't written again: ``EncoderDecoderModel.from_encoder_decoder_pretrained`` puts both together.
+    """
     import copy
 
+    import torch
+    from safetensors.torch import load_file, save_file
     from transformers import PreTrainedTokenizerFast
 
-    copy.deepcopy(model).half().cpu().save_pretrained(folder)  # type: ignore[no-untyped-call]
+    copy.deepcopy(model.decoder).half().cpu().save_pretrained(folder)
+    file = folder / "model.safetensors"
+    state = {
+        name: weight.to(torch.float8_e4m3fn) if weight.ndim == 2 else weight
+        for name, weight in load_file(file).items()
+    }
+    save_file(state, file, metadata={"format": "pt"})
     whole: Any = PreTrainedTokenizerFast
-    marks = {"pad_token": PAD, "eos_token": END, "unk_token": UNKNOWN}
     whole(
         tokenizer_object=tokenizer,
-        model_max_length=256,
+        model_max_length=LONGEST * 4,
+        bos_token="<s>",
+        cls_token="<s>",
+        eos_token="</s>",
+        sep_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        mask_token="<mask>",
         additional_special_tokens=list(WANTED.values()),
-        **marks,
     ).save_pretrained(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     import torch
+    from transformers import BertModel
 
     parser = argparse.ArgumentParser(prog="python -m core.training.recipes.mini_mt", description="Train mini-mt.")
     parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
@@ -272,16 +379,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data, out, device = chosen.pop("data"), chosen.pop("out"), chosen.pop("device")
     options = Options(**chosen)
     out.mkdir(parents=True, exist_ok=True)
-    pairs = training(data)
-    tokenizer = train_tokenizer(pairs, out / "bpe.json")
-    found = rows(pairs, tokenizer)
-    log(out, {"pairs": len(pairs), "rows": len(found), "tokens": int(sum(len(row["labels"]) for row in found))})
-    torch.manual_seed(options.seed)
-    model = build_model(tokenizer.get_vocab_size())
+    tokenizer = build_tokenizer(adapters.load_tokenizer(BASE).backend_tokenizer)  # type: ignore[attr-defined]
+    found = rows(training(data), tokenizer)
+    pieces = tokenizer.get_vocab_size()
+    batches = Batches(found, options.tokens, options.seed, round(options.narrow * options.steps), pieces)
+    tokens = int(sum(len(row["labels"]) for row in found))
+    log(out, {"rows": len(found), "tokens": tokens, "batches": batches.per_epoch})
+    encoder = BertModel.from_pretrained(
+        str(adapters.base_folder(BASE)),
+        dtype=torch.float32,
+        add_pooling_layer=False,
+        num_hidden_layers=READING,
+    )
+    model = build_model(encoder, pieces, seed=options.seed)
     held = tests(data)
 
     def check(trained: "torch.nn.Module") -> dict[str, Any]:
-        return {"chrf_of_100": score(trained, tokenizer, held["Tatoeba en→es"], device, most=100, beams=1)["chrf"]}
+        return {
+            f"{name}: chrF of 100": score(trained, tokenizer, held[name], device, most=100, beams=1)["chrf"]
+            for name in ("Tatoeba en→es", "documentation en→es")
+        }
 
     schedule = Schedule(
         steps=options.steps,
@@ -290,8 +407,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warmup=0.03,
         seed=options.seed,
     )
-    batches = Shuffled(found, options.batch, collate, options.seed)
-    kept = {"batch": options.batch, "rows": len(found)}
+    kept = {"tokens": options.tokens, "rows": len(found)}
     train(model, batches, losses, schedule, out, device=device, options=kept, check=check)
     export(model, tokenizer, out / "model")
     model.eval()  # type: ignore[no-untyped-call]
