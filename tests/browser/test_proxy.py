@@ -124,8 +124,10 @@ def test_a_file_may_be_as_large_as_the_app_takes_it(nginx: Nginx) -> None:
     config = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))
     size = config["server"]["maxUploadSize"] * 2**20
     path = "/_stcore/upload_file/nobody/nothing"
-    # Not 413: it reached the app, which knows no such session.
-    assert ask(nginx.address, path, "PUT", b"x" * (size + 1000)).status in {400, 403}
+    # Not 413: it reached the app, which knows no such session. Nor did nginx take the refusal for a dead copy.
+    for _again in range(4):
+        assert ask(nginx.address, path, "PUT", b"x" * (size + 1000)).status in {400, 403}
+    assert ask(nginx.address, "/").status == 200
     assert ask(nginx.address, path, "PUT", b"x" * (size + 2 * 2**20)).status in {413, 0}
 
 

@@ -1,7 +1,9 @@
 """What every request passes first: who asks, whether there is room, and the headers of the answer."""
 
+import asyncio
 import html
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
@@ -24,6 +26,10 @@ _log = logging.getLogger(__name__)
 RETRY_S: Final = 30
 _STREAM: Final = "/_stcore/stream"
 _UPLOAD: Final = "/_stcore/upload_file/"
+# What a refused request may still send before its answer: more than the app takes of a file, and no more time than a
+# proxy beside it needs.
+_DRAINED_BYTES: Final = 8 * 2**20
+_DRAINED_S: Final = 10.0
 # Ours, and Streamlit's own, which it serves to anybody.
 _WATCHED: Final = ("/metrics", "/_stcore/metrics")
 _FILES: Final = ("/_stcore/", "/static/", "/media/", "/component/", "/health/")
@@ -83,10 +89,12 @@ class Door:
 
     async def _request(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         begun = False
+        body = _Body(scope, receive)
 
         async def send_with_headers(message: "Message") -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
+                await body.drain()
                 begun = True
                 names = {name for name, _value in self._headers}
                 kept = [pair for pair in message.get("headers", ()) if pair[0].lower() not in names]
@@ -95,12 +103,12 @@ class Door:
 
         refusal = self._refusal(scope)
         try:
-            await (refusal or self._app)(scope, receive, send_with_headers)
+            await (refusal or self._app)(scope, body.receive, send_with_headers)
         except Exception:  # the outermost wall: whatever happens inside, the answer carries the headers
             if begun:
                 raise
             _log.exception("a request failed")
-            await PlainTextResponse("Internal Server Error", 500)(scope, receive, send_with_headers)
+            await PlainTextResponse("Internal Server Error", 500)(scope, body.receive, send_with_headers)
 
     def _refusal(self, scope: "Scope") -> Response | None:
         """The answer to somebody who can't be let in; ``None`` for everybody else."""
@@ -142,3 +150,32 @@ class Door:
     def _refused(self, limit: Limit) -> None:
         REFUSALS.labels(limit).inc()
         _log.warning("turned away", extra=fields(limit=limit))
+
+
+class _Body:
+    """What a request brings, read to its end before it is answered.
+
+    Whoever refuses a file answers without reading it, and then the server closes the connection, since the rest of
+    the file is in the way of the next request. A proxy that is still sending takes that for a dead copy of the app,
+    asks the next one with the same result, and sends nobody to either of them for seconds.
+    """
+
+    def __init__(self, scope: "Scope", receive: "Receive") -> None:
+        found = Headers(scope=scope)
+        self._receive = receive
+        self._ended = found.get("content-length", "0") == "0" and "transfer-encoding" not in found
+
+    async def receive(self) -> "Message":
+        """As ASGI's ``receive``."""
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._ended = True
+        return message
+
+    async def drain(self) -> None:
+        """Reads what is left, within bounds."""
+        left = _DRAINED_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAINED_S):
+                while not self._ended and left > 0:
+                    left -= len((await self.receive()).get("body", b""))

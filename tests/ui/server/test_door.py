@@ -1,5 +1,6 @@
 """What every request passes: headers on every answer, watchers, limits. In memory, without a socket."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core.i18n import set_language
 from core.settings import Settings
+from core.ui.server import door
 from core.ui.server.door import Door
 from core.ui.server.headers import headers, policy
 from core.ui.server.limits import Visitors
@@ -141,3 +143,61 @@ def test_all_of_it_holds_under_a_path_of_its_own() -> None:
     assert client.get("/taller/metrics").status_code == 403
     with client.websocket_connect("/taller/_stcore/stream"):
         assert client.get("/taller/tasks").status_code == 429
+
+
+# --- what is refused is read all the same --------------------------------------------------------------------
+
+
+def put(chunks: list[bytes], *, silent: bool = False) -> tuple[list[str], int]:
+    """What happened, in order, when a file is sent that the app refuses without reading it; how much was read."""
+    events: list[str] = []
+    rest = list(chunks)
+    read = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal read
+        if silent and not rest:
+            await asyncio.Event().wait()
+        events.append("read")
+        chunk = rest.pop(0)
+        read += len(chunk)
+        return {"type": "http.request", "body": chunk, "more_body": silent or bool(rest)}
+
+    async def send(message: Any) -> None:
+        events.append(message["type"])
+
+    async def refuses(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("Forbidden", 403)(scope, receive, send)
+
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": "/_stcore/upload_file/1/2",
+        "headers": [(b"content-length", str(sum(map(len, chunks))).encode())],
+        "client": ("203.0.113.7", 4711),
+    }
+    asyncio.run(Door(refuses, Visitors(1, 1), Settings())(scope, receive, send))
+    return events, read
+
+
+def test_a_refused_file_is_read_to_its_end_before_the_answer() -> None:
+    events, read = put([b"x" * 2**20] * 3)
+    assert events == ["read"] * 3 + ["http.response.start", "http.response.body"]
+    assert read == 3 * 2**20
+
+
+def test_no_more_than_so_much_is_read_of_a_refused_file() -> None:
+    events, read = put([b"x" * 2**20] * 100)
+    assert events[-2:] == ["http.response.start", "http.response.body"]
+    assert read == 8 * 2**20
+
+
+def test_nobody_waits_for_a_refused_file_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "_DRAINED_S", 0.05)
+    events, _read = put([b"x"], silent=True)
+    assert events == ["read", "http.response.start", "http.response.body"]
+
+
+def test_a_page_is_answered_without_asking_for_a_body() -> None:
+    events, read = put([b""])
+    assert (events, read) == (["http.response.start", "http.response.body"], 0)
