@@ -32,7 +32,7 @@ _LINE: Final = 16.0
 _MARKER: Final = 8.0
 _PLACES: Final = ("top center", "middle right", "middle left", "bottom center")
 # Letters of a line of a label that several stars share.
-_LONGEST: Final = 24
+_LONGEST: Final = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +86,31 @@ def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float,
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
+def _joined(lines: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """A label with one more name: in the first line that has room for it, or in one of its own."""
+    longer = [f"{line} · {name}" for line in lines]
+    room = next((index for index, line in enumerate(longer) if len(line) <= _LONGEST), None)
+    return (*lines, name) if room is None else (*lines[:room], longer[room], *lines[room + 1 :])
+
+
 def _names(points: Sequence[Point], frame: Frame) -> list[tuple[str, ...]]:
     """The lines of each label: stars of ours that lie on one another share theirs, and the others have none."""
     names: list[tuple[str, ...]] = [(point.name,) for point in points]
-    ours = [index for index, point in enumerate(points) if point.here]
-    for place, index in enumerate(ours):
-        for other in ours[place + 1 :]:
-            if (
-                names[index]
-                and names[other]
-                and math.dist(*(frame.pixels(points[i]) for i in (index, other))) < _MARKER
-            ):
-                *above, line = names[index]
-                added = [f"{line} · {points[other].name}"]
-                names[index] = (*above, *(added if len(added[0]) <= _LONGEST else (line, points[other].name)))
-                names[other] = ()
+    places = {index: frame.pixels(point) for index, point in enumerate(points) if point.here}
+    for index in places:
+        if not names[index]:
+            continue
+        group = [index]
+        # Whoever lies on one of the group belongs to it, too: the list grows while it is gone through.
+        for member in group:
+            for other in places:
+                near = other not in group and math.dist(places[member], places[other]) < _MARKER
+                if near and names[other]:
+                    names[index] = _joined(names[index], points[other].name)
+                    names[other] = ()
+                    group.append(other)
+        # The shortest on top: our models are small, and the crowd stands above them.
+        names[index] = tuple(sorted(names[index], key=len))
     return names
 
 
