@@ -65,6 +65,9 @@ class WeightsSpec:
         download_mib: about how much is fetched, in MiB; 0 for a model that ships.
         revision: the commit that is fetched; ``None`` for the newest.
         base: for an adapter, the key of the encoder that it changes; ``None`` for a whole model.
+        encoder: for a decoder whose encoder ships as a model of its own, that model's key.
+        encoder_layers: how many of the encoder's layers it reads, from the bottom.
+        start: the token that such a decoder begins with.
     """
 
     head: str | None
@@ -74,6 +77,14 @@ class WeightsSpec:
     download_mib: float
     revision: str | None
     base: str | None = None
+    encoder: str | None = None
+    encoder_layers: int = 0
+    start: str = ""
+
+    @property
+    def needs(self) -> str | None:
+        """The key of the model without which this one is none: an adapter's encoder, a decoder's encoder."""
+        return self.base or self.encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,9 @@ def _read_weights(raw: dict[str, Any]) -> WeightsSpec:
         download_mib=float(raw["download_mib"]),
         revision=raw.get("revision"),
         base=raw.get("base"),
+        encoder=raw.get("encoder"),
+        encoder_layers=raw.get("encoder_layers", 0),
+        start=raw.get("start", ""),
     )
 
 
@@ -173,13 +187,22 @@ class Score:
 
 @cache
 def scores(key: str) -> tuple[Score, ...]:
-    """What a model that ships scores on text that it never saw, as on its card; empty for all other models."""
-    embedded = entries()[key].embedded or ""
+    """What a model that ships scores on text that it never saw, as on its card; empty for all other models.
+
+    Of a translator's card, which has both directions, those of the entry's own.
+    """
+    item = entries()[key]
+    embedded = item.embedded or ""
+    directions = [task.removeprefix("translation-").replace("-", "→") for task in item.tasks if "translation" in task]
     file = MODELS_FOLDER / embedded.removeprefix("core:") / "scores.json"
     if not embedded.startswith("core:") or not file.is_file():
         return ()
     rows = json.loads(file.read_text(encoding="utf-8")).get("tests", ())
-    return tuple(Score(row["name"], row["metric"], row["score"], row["n"]) for row in rows)
+    return tuple(
+        Score(row["name"], row["metric"], row["score"], row["n"])
+        for row in rows
+        if not directions or row["name"].endswith(tuple(directions))
+    )
 
 
 def entries_for(

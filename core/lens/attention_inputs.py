@@ -385,7 +385,11 @@ def _given(bundle: ModelBundle, second: str) -> tuple[int, ...]:
     """What a decoder reads when it has to write ``second``: the start token, then all but the last of its ids."""
     _tokens, ids, _segments = _read(bundle, second, "", target=True)
     start = bundle.model.config.decoder_start_token_id
-    return (int(start), *map(int, ids[0].tolist()[:-1]))
+    own = [int(token) for token in ids[0].tolist()]
+    if bundle.entry.weights is not None and bundle.entry.weights.start:
+        # It stands where the tokenizer puts <s>.
+        own = own[1:]
+    return (int(start), *own[:-1])
 
 
 def _generate(bundle: ModelBundle, ids: "torch.Tensor") -> tuple[int, ...]:

@@ -131,7 +131,7 @@ def locate_model(entry: ModelEntry, settings: Settings) -> Located | None:
     """Finds a folder that holds the whole model; never contacts the hub. ``None`` if there is none."""
     if entry.weights is None:
         return None
-    if entry.weights.base and locate_model(catalogue_entry(entry.weights.base), settings) is None:
+    if entry.weights.needs and locate_model(catalogue_entry(entry.weights.needs), settings) is None:
         return None
     return next((place for place in _folders(entry, settings) if model_files_complete(place.folder, entry)), None)
 
@@ -152,8 +152,8 @@ def files_revision(entry: ModelEntry, settings: Settings) -> str:
             found.update(f"\0{file.name} {stat.st_size} {stat.st_ino} {stat.st_mtime_ns}".encode(errors="replace"))
     except OSError:  # somebody is at it
         return ""
-    if entry.weights is not None and entry.weights.base:
-        found.update(files_revision(catalogue_entry(entry.weights.base), settings).encode())
+    if entry.weights is not None and entry.weights.needs:
+        found.update(files_revision(catalogue_entry(entry.weights.needs), settings).encode())
     return found.hexdigest()[:16]
 
 
@@ -162,8 +162,8 @@ def why_absent(entry: ModelEntry, settings: Settings) -> str:
     name = entry.name(get_language())
     if entry.weights is None:
         return _("De {name} esta aplicación usa solo el tokenizador, no los pesos.").format(name=name)
-    if entry.weights.base:
-        base = catalogue_entry(entry.weights.base)
+    if entry.weights.needs:
+        base = catalogue_entry(entry.weights.needs)
         if locate_model(base, settings) is None:
             return why_absent(base, settings)
     for place in _folders(entry, settings):
@@ -323,6 +323,68 @@ def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = C
     return loaded
 
 
+def with_encoder(encoder: Path, decoder: Path, layers: int, device: Device = CPU) -> "PreTrainedModel":
+    """An encoder-decoder whose two halves are in folders of their own.
+
+    Args:
+        encoder: the folder of a BERT.
+        decoder: the folder of a BERT that writes, with cross-attention.
+        layers: how many of the encoder's layers the decoder reads, from the bottom.
+        device: for the number format.
+
+    Raises:
+        ModelUnavailable: a weight is missing, or the files are those of another model.
+    """
+    import torch
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    causal: Any = transformers.AutoModelForCausalLM
+    options: dict[str, Any] = {
+        "dtype": dtype_for(device),
+        "use_safetensors": True,
+        "local_files_only": True,
+        "output_loading_info": True,
+    }
+    level = transformers.utils.logging.get_verbosity()
+    # The library would report the upper layers as left over, which they are meant to be.
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        reading, read = transformers.AutoModel.from_pretrained(
+            str(encoder), num_hidden_layers=layers, add_pooling_layer=False, **options
+        )
+        writing, written = causal.from_pretrained(str(decoder), **options)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
+        raise ModelUnavailable(
+            _("Los archivos de «{name}» no son de este modelo base. Instala de nuevo la aplicación.").format(
+                name=decoder.name
+            )
+        ) from error
+    finally:
+        transformers.utils.logging.set_verbosity(level)
+    absent = sorted({*read["missing_keys"], *written["missing_keys"]})
+    if absent:
+        raise ModelUnavailable(
+            _("A los archivos de «{name}» les faltan pesos ({first}…), así que no se usan.").format(
+                name=decoder.name, first=absent[0]
+            )
+        )
+    return transformers.EncoderDecoderModel(encoder=reading, decoder=writing)
+
+
+def _start_with(model: Any, tokenizer: Any, start: str) -> None:
+    """Tells an encoder-decoder which token its decoder begins with, and which ones end and fill up."""
+    marks = {
+        "decoder_start_token_id": tokenizer.convert_tokens_to_ids(start),
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    model.config.update(marks)
+    model.generation_config.update(**marks)
+
+
 def _kind(folder: Path) -> str:
     """The family that a folder's ``config.json`` names, such as ``"bert"``; empty if it names none."""
     try:
@@ -355,6 +417,10 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
             assert base is not None  # or the adapter would not have been located
             folder = base.folder
             model = with_adapter(folder, place.folder, head, device)
+        elif entry.weights is not None and entry.weights.encoder:
+            half = locate_model(catalogue_entry(entry.weights.encoder), settings)
+            assert half is not None  # or the decoder would not have been located
+            model = with_encoder(half.folder, folder, entry.weights.encoder_layers, device)
         else:
             model = _read_weights(entry, folder, device)
         model = model.to(torch.device(device.name)).eval()  # type: ignore[arg-type]
@@ -371,6 +437,8 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
                 name=entry.name(get_language()), folder=place.folder.name
             )
         ) from error
+    if entry.weights is not None and entry.weights.start:
+        _start_with(model, tokenizer, entry.weights.start)
     return ModelBundle(
         entry=entry,
         model=model,

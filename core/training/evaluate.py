@@ -333,6 +333,62 @@ def writer_scores(model: str, data: Path | None) -> list[dict[str, object]]:
     return rows
 
 
+def translator_scores(_model: str, data: Path | None) -> list[dict[str, object]]:
+    """ChrF of mini-mt both ways on everyday sentences and documentation, where ``data`` is given; then by hand.
+
+    Args:
+        _model: the folder's name; there is one translator.
+        data: the folder with the text sets; ``None`` for the sample alone.
+    """
+    from core.training import samples
+    from core.training.recipes import mini_mt
+
+    pairs = samples.translations()
+    bundle = _bundle("mini-mt-en-es")
+    backend = bundle.tokenizer.backend_tokenizer
+    rows: list[dict[str, object]] = []
+    for name, test in (mini_mt.tests(data) if data is not None else {}).items():
+        rows.append({"Test set": name, **mini_mt.score(bundle.model, backend, test, "cpu")})
+    both = [
+        mini_mt.Test("es", [en for en, _es in pairs], [[es] for _en, es in pairs]),
+        mini_mt.Test("en", [es for _en, es in pairs], [[en] for en, _es in pairs]),
+    ]
+    found = [mini_mt.score(bundle.model, backend, test, "cpu") for test in both]
+    mean = sum(one["chrf"] for one in found) / len(found)
+    rows.append({"Test set": "hand-written", "chrf": round(mean, 2), "n": sum(one["n"] for one in found)})
+    return rows
+
+
+def following_scores(model: str, data: Path | None) -> list[dict[str, object]]:
+    """Share of pairs judged right, in both languages, on unseen documents, where ``data`` is given; then by hand.
+
+    Args:
+        model: the key of the head.
+        data: the folder with the text sets; their tokens are kept under ``.build/`` for the next time.
+    """
+    import torch
+
+    from core.training import samples
+    from core.training.recipes import next_sentence
+
+    bundle = _bundle(model)
+    rows: list[dict[str, object]] = []
+    if data is not None:
+        backend = bundle.tokenizer.backend_tokenizer
+        texts = next_sentence.load_texts(data, "test", backend, MODELS.parents[1] / ".build/text" / model)
+        for name, found in next_sentence.scores(bundle.model, texts, "cpu").items():
+            rows.append({"Test set": name, "accuracy": found["right"], "n": found["n"]})
+    asked = [pair for language in ("es", "en") for pair in samples.following(language)]
+    right = 0
+    for first, second, follows in asked:
+        with torch.inference_mode():
+            logits = bundle.model(**bundle.tokenizer(first, second, return_tensors="pt")).logits
+        # Class 0 is "follows", as in BERT.
+        right += (int(logits.argmax(-1)) == 0) == follows
+    rows.append({"Test set": "hand-written", "accuracy": round(right / len(asked), 4), "n": len(asked)})
+    return rows
+
+
 def shipped_scores(model: str, data: Path | None) -> list[dict[str, object]]:
     """Every score of a shipped model's card: the test sets, where ``data`` is given, then the hand-written sample."""
     return _MEASURES.get(model, head_scores)(model, data)
@@ -350,6 +406,8 @@ _MEASURES: Final = {
     "mini-e5": vector_scores,
     "mini-gpt": writer_scores,
     "mini-gpt-en": writer_scores,
+    "mini-mt": translator_scores,
+    "next-sentence": following_scores,
 }
 # Of the models that have figures to print again, those that ship.
 _HEADS: Final = ("sentiment-es", "sentiment-en", "entities-es", "entities-en", "questions-es", "questions-en")

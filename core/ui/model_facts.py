@@ -14,6 +14,14 @@ _TESTS: Final = {
     "documentation-en": N_("documentación de programas"),
     "masked pieces": N_("piezas tapadas de textos nunca vistos"),
     "documentation": N_("documentación de programas"),
+    "documentation en→es": N_("documentación de programas"),
+    "documentation es→en": N_("documentación de programas"),
+    "Tatoeba en→es": N_("frases de la vida diaria"),
+    "Tatoeba es→en": N_("frases de la vida diaria"),
+    "es, up to 128 tokens": N_("parejas de trozos en español"),
+    "es, single sentences": N_("parejas de frases en español"),
+    "en, up to 128 tokens": N_("parejas de trozos en inglés"),
+    "en, single sentences": N_("parejas de frases en inglés"),
 }
 
 

@@ -36,7 +36,7 @@ def test_entry_is_whole(model: ModelEntry) -> None:
 
 HEADS = {
     "fill-mask": {"MaskedLM", "PreTraining"},
-    "next-sentence": {"NextSentencePrediction", "PreTraining"},
+    "next-sentence": {"NextSentencePrediction", "PreTraining", "SequenceClassification"},
     "sentiment": {"SequenceClassification"},
     "zero-shot": {"SequenceClassification", None},  # by entailment, or by likeness of vectors
     "ner": {"TokenClassification"},

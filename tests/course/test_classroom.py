@@ -139,21 +139,18 @@ def test_every_link_says_what_its_page_can_read(reference: str) -> None:
         event(query["event"])
 
 
-# Of these tasks no model ships: their lessons say so, and the page offers a download.
-DOWNLOADED = {"tasks/translation", "tasks/next-sentence"}
 # These claim nothing of one model: whichever does the task will do.
-ANY_MODEL = {"tasks/questions", "tasks/generation"}
+ANY_MODEL = {"tasks/questions", "tasks/generation", "tasks/translation", "tasks/next-sentence"}
 
 
 @pytest.mark.parametrize("lesson", ALL, ids=lambda lesson: lesson.key)
 def test_activities_work_with_what_ships(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "get_settings", lambda: Settings(offline=True, models_dir=None))
     for part in (*lesson.steps, *lesson.questions):
-        if lesson.key not in DOWNLOADED:
-            assert links.works(part.open)
+        assert links.works(part.open)
         for reference in part.open:
             page, query = parse(reference)
-            if page == "tasks" and lesson.key not in DOWNLOADED | ANY_MODEL:
+            if page == "tasks" and lesson.key not in ANY_MODEL:
                 assert entry(query["model"]).embedded is not None, "what is claimed of it was measured with this model"
 
 

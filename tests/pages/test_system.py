@@ -296,7 +296,7 @@ def test_filters_and_their_link(open_app: OpenApp) -> None:
 
 
 def test_filters_that_nothing_meets(open_app: OpenApp) -> None:
-    app = open_app("system", lang="es", view="catalogue", task="next-sentence", models="es", tier="workshop")
+    app = open_app("system", lang="es", view="catalogue", task="summarization", models="es", tier="workshop")
     assert "Ningún modelo del catálogo cumple todo eso" in texts(app)
 
 
@@ -394,8 +394,16 @@ def test_latency_is_measured_on_the_real_model(open_app: OpenApp) -> None:
     app.button(key="ready_measure").click().run(timeout=180)
     found = app.session_state["ready_latencies"]
     shipped = ("minilm", "mini-beto", "mini-bert", "sentences-es", "mini-e5", "mini-gpt", "mini-gpt-en")
-    heads = ("sentiment-es", "sentiment-en", "entities-es", "entities-en", "questions-es", "questions-en")
-    assert list(found) == [*shipped, *heads]
+    heads = (
+        "sentiment-es",
+        "sentiment-en",
+        "entities-es",
+        "entities-en",
+        "next-sentence",
+        "questions-es",
+        "questions-en",
+    )
+    assert list(found) == [*shipped, *heads, "mini-mt-es-en", "mini-mt-en-es"]
     assert 0 < found["minilm"] < 60_000
 
 

@@ -1,4 +1,4 @@
-"""A random translator of the project's own architecture, for tests that need no trained one."""
+"""A random translator of both directions, a Marian model as of 2017, for tests that need no trained one."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from core.runtime.bundle import ModelBundle
 from core.runtime.device import CPU
 from core.runtime.loading import load_bundle
 from core.settings import Settings
-from core.training.recipes import mini_mt
+from core.tasks.translation import WANTED
 from tests.runtime.models import tiny_entry
 
 PAIRS = [
@@ -14,20 +14,62 @@ PAIRS = [
     ("The girl eats an apple.", "La niña come una manzana."),
     ("It rains a lot today.", "Hoy llueve mucho."),
 ] * 10
+PIECES = 400
 
 
 def write_translator(folder: Path) -> Path:
-    """Writes it as the recipe does."""
+    """Writes it with a byte-level BPE whose vocabulary has a mark for each direction, as OPUS-MT's have."""
     import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import MarianConfig, MarianMTModel, PreTrainedTokenizerFast
 
     torch.manual_seed(3)
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = mini_mt.train_tokenizer(PAIRS, folder.parent / "bpe.json")
-    net = mini_mt.build_model(tokenizer.get_vocab_size(), width=32, encoder=1, decoder=2)
+    words = Tokenizer(models.BPE(unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    words.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=PIECES,
+        special_tokens=["<pad>", "</s>", "<unk>", *WANTED.values()],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    words.train_from_iterator((side for pair in PAIRS for side in pair), trainer)
+    words.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        model_max_length=256,
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        additional_special_tokens=list(WANTED.values()),
+    ).save_pretrained(folder)
+    net = MarianMTModel(
+        MarianConfig(
+            vocab_size=words.get_vocab_size(),
+            decoder_vocab_size=words.get_vocab_size(),
+            d_model=32,
+            encoder_layers=1,
+            decoder_layers=2,
+            encoder_attention_heads=8,
+            decoder_attention_heads=8,
+            encoder_ffn_dim=128,
+            decoder_ffn_dim=128,
+            max_position_embeddings=256,
+            activation_function="relu",
+            scale_embedding=True,
+            share_encoder_decoder_embeddings=True,
+            pad_token_id=0,
+            eos_token_id=1,
+            bos_token_id=None,
+            decoder_start_token_id=0,
+            forced_eos_token_id=1,
+        )
+    )
     with torch.no_grad():
         for weight in net.parameters():
             weight.mul_(3.0)  # a random model must not always say the same
-    mini_mt.export(net, tokenizer, folder)
+    net.half().save_pretrained(folder)
     return folder
 
 

@@ -44,13 +44,16 @@ def test_sizes() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_catalogue_knows_it_and_it_loads(folder: Path) -> None:
-    (model,) = [entry for entry in entries().values() if entry.embedded == f"core:{folder.name}"]
-    assert model.tier == "workshop"
-    if model.weights is not None:
-        bundle = load_bundle(model, Settings(offline=True, device="cpu"), CPU)
-        assert bundle.source == "embedded"
-        # Whoever copies the catalogue's figure tells the truth about the model's size.
-        assert sum(p.numel() for p in bundle.model.parameters()) == model.weights.parameters
+    found = [entry for entry in entries().values() if entry.embedded == f"core:{folder.name}"]
+    # A translator of both directions is one folder and two entries.
+    assert len(found) == (2 if folder.name == "mini-mt" else 1)
+    for model in found:
+        assert model.tier == "workshop"
+        if model.weights is not None:
+            bundle = load_bundle(model, Settings(offline=True, device="cpu"), CPU)
+            assert bundle.source == "embedded"
+            # Whoever copies the catalogue's figure tells the truth about the model's size.
+            assert sum(p.numel() for p in bundle.model.parameters()) == model.weights.parameters
 
 
 @pytest.mark.parametrize("model", SCORED)
@@ -59,7 +62,7 @@ def test_the_sample_scores_what_the_card_says(model: str) -> None:
     (found,) = shipped_scores(model, None)
     assert found["Test set"] == "hand-written"
     # Another machine rounds differently: one answer of the sample may tip over.
-    room = 1.5 / int(str(kept["n"])) + 0.005
+    room = 1.5 if kept["metric"] == "chrf" else 1.5 / int(str(kept["n"])) + 0.005
     assert float(str(found[kept["metric"]])) == pytest.approx(kept["score"], abs=room)
 
 

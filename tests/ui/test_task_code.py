@@ -192,6 +192,25 @@ def test_translation(tmp_path: Path) -> None:
     assert written == [s.candidates[0].text for s in result.sentences if s.candidates[0].text]
 
 
+@pytest.mark.parametrize(("key", "text"), [("mini-mt-en-es", "The dog runs."), ("mini-mt-es-en", "El perro corre.")])
+def test_translation_by_two_halves(key: str, text: str) -> None:
+    view = BY_SLUG["translation"].view()
+    request = TranslationRequest(text, key[-2:], 3)
+    with torch.inference_mode():
+        (result,) = view.task().run(shipped(key).with_attention(), [request])
+    written = run(view.code(request, entry(key)))
+    assert written == [s.candidates[0].text for s in result.sentences] and written[0]
+
+
+def test_next_sentence_with_an_adapter() -> None:
+    view = BY_SLUG["next-sentence"].view()
+    request = NextSentenceRequest("La niña abrió la puerta.", "Salió al jardín y buscó a su perro.")
+    with torch.inference_mode():
+        (result,) = view.task().run(shipped("next-sentence"), [request])
+    (line,) = run(view.code(request, entry("next-sentence")))
+    assert float(line) == pytest.approx(result.follows, abs=5e-3)
+
+
 def test_coreference(tmp_path: Path) -> None:
     view = BY_SLUG["coreference"].view()
     bundle, folder = tiny(tmp_path, "PreTraining")

@@ -5,9 +5,9 @@
 An encoder-decoder as of Vaswani et al. 2017. Its encoder are the lower seven layers of mini-e5, which has read both
 languages; they aren't changed (the upper ones know more about the whole text and less about each word: with all
 twelve the loss falls more slowly). Its decoder of three layers learns to write: it begins with mini-e5's word
-embeddings and three of its layers (Rothe, Narayan and Severyn 2020); its cross-attention begins with nothing. The first token that
-the decoder reads says which language is wanted (">>es<<", ">>en<<"; Johnson et al. 2017). Learns from everyday
-sentences, documentation and messages of free software. chrF (Popović 2015) by sacrebleu.
+embeddings and three of its layers (Rothe, Narayan and Severyn 2020); its cross-attention begins with nothing. The
+first token that the decoder reads says which language is wanted ("<es>", "<en>"; Johnson et al. 2017). Learns from
+everyday sentences, documentation and messages of free software. chrF (Popović 2015) by sacrebleu.
 """
 
 import argparse
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from transformers import EncoderDecoderModel
 
 BASE: Final = "mini-e5"
-WANTED: Final = {"es": ">>es<<", "en": ">>en<<"}
+WANTED: Final = {"es": "<es>", "en": "<en>"}
 READING: Final = 7
 LAYERS: Final = (0, 4, 6)
 LONGEST: Final = 48
@@ -48,8 +48,16 @@ _CHANCE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What decides a run; ``tokens`` is the size of a batch, counted on the longer side; ``narrow`` the share of the
-    steps in which only some pieces compete."""
+    """What decides a run.
+
+    Attributes:
+        steps: batches in all.
+        tokens: of a batch, counted on the longer side of its rows.
+        learning_rate: of AdamW, for the embeddings.
+        matrix_rate: of Muon, for the matrices.
+        narrow: share of the steps in which only some pieces compete.
+        seed: of the order, and of what begins with chance.
+    """
 
     steps: int = 6_000
     tokens: int = 2_048
@@ -126,7 +134,8 @@ def rows(pairs: Sequence[tuple[str, str]], tokenizer: "Tokenizer") -> list[dict[
     Returns:
         ``ids``, the source with its marks; ``labels``, the target: the mark of its language, its pieces, ``</s>``.
     """
-    wanted = {language: tokenizer.token_to_id(mark) for language, mark in WANTED.items()}
+    vocabulary = tokenizer.get_vocab()
+    wanted = {language: vocabulary[mark] for language, mark in WANTED.items()}
     found = []
     for start in range(0, len(pairs), 4096):
         part = pairs[start : start + 4096]
@@ -345,8 +354,7 @@ def export(model: Any, tokenizer: "Tokenizer", folder: Path) -> None:
     copy.deepcopy(model.decoder).half().cpu().save_pretrained(folder)
     file = folder / "model.safetensors"
     state = {
-        name: weight.to(torch.float8_e4m3fn) if weight.ndim == 2 else weight
-        for name, weight in load_file(file).items()
+        name: weight.to(torch.float8_e4m3fn) if weight.ndim == 2 else weight for name, weight in load_file(file).items()
     }
     save_file(state, file, metadata={"format": "pt"})
     whole: Any = PreTrainedTokenizerFast
@@ -379,7 +387,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data, out, device = chosen.pop("data"), chosen.pop("out"), chosen.pop("device")
     options = Options(**chosen)
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer = build_tokenizer(adapters.load_tokenizer(BASE).backend_tokenizer)  # type: ignore[attr-defined]
+    tokenizer = build_tokenizer(adapters.load_tokenizer(BASE).backend_tokenizer)
     found = rows(training(data), tokenizer)
     pieces = tokenizer.get_vocab_size()
     batches = Batches(found, options.tokens, options.seed, round(options.narrow * options.steps), pieces)

@@ -63,3 +63,15 @@ def triples(language: str) -> list[tuple[str, str, str]]:
 def prose(language: str) -> str:
     """A page of a story."""
     return (_FOLDER / f"prose-{language}.txt").read_text(encoding="utf-8")
+
+
+def translations() -> list[tuple[str, str]]:
+    """English sentences and their Spanish translation."""
+    pairs = (line.split("\t") for line in _lines("translation.tsv"))
+    return [(english, spanish) for english, spanish in pairs]
+
+
+def following(language: str) -> list[tuple[str, str, bool]]:
+    """Two sentences, and whether the second follows the first or comes from another text."""
+    rows = (line.split("\t") for line in _lines(f"following-{language}.tsv"))
+    return [(first, second, answer == "follows") for answer, first, second in rows]

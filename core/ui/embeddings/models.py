@@ -18,9 +18,9 @@ def here() -> list[ModelEntry]:
     return [
         item
         for item in entries().values()
-        # An adapter has its encoder's embeddings.
+        # An adapter has its encoder's embeddings, and so has a decoder that reads one.
         if item.weights is not None
-        and item.weights.base is None
+        and item.weights.needs is None
         and is_general(item)
         and locate_model(item, get_settings()) is not None
     ]

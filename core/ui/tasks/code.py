@@ -31,6 +31,8 @@ def load_lines(item: ModelEntry, head: str | None) -> str:
         head: suffix of the Auto class; ``None`` for the body alone.
     """
     auto = f"AutoModelFor{head}" if head else "AutoModel"
+    if item.weights is not None and item.weights.encoder is not None:
+        return _both_lines(item, item.weights.encoder)
     if item.weights is None or item.weights.base is None:
         extra, where = place(item)
         return (
@@ -48,4 +50,28 @@ def load_lines(item: ModelEntry, head: str | None) -> str:
         f"model = {auto}.from_pretrained({base}, config=AutoConfig.from_pretrained(adapter))\n"
         "# LoRA: a few small matrices that were trained, and the head, on top of the encoder as it was.\n"
         "model = PeftModel.from_pretrained(model, adapter).eval()\n"
+    )
+
+
+def _both_lines(item: ModelEntry, encoder: str) -> str:
+    assert item.weights is not None
+    extra, read = place(entry(encoder))
+    _none, written = place(item)
+    return (
+        f"import torch\n{extra}"
+        "from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, EncoderDecoderModel\n\n"
+        f"tokenizer = AutoTokenizer.from_pretrained({written})\n"
+        "# The encoder is a model of its own, whose lower layers are read; the decoder was trained on them.\n"
+        f"encoder = AutoModel.from_pretrained({read}, num_hidden_layers={item.weights.encoder_layers}, "
+        "add_pooling_layer=False)\n"
+        f"decoder = AutoModelForCausalLM.from_pretrained({written})\n"
+        "model = EncoderDecoderModel(encoder=encoder, decoder=decoder).float().eval()\n"
+        "marks = {\n"
+        f'    "decoder_start_token_id": tokenizer.convert_tokens_to_ids({item.weights.start!r}),  '
+        "# the language wanted\n"
+        '    "eos_token_id": tokenizer.eos_token_id,\n'
+        '    "pad_token_id": tokenizer.pad_token_id,\n'
+        "}\n"
+        "model.config.update(marks)\n"
+        "model.generation_config.update(**marks)\n"
     )
