@@ -544,7 +544,8 @@ def alignment(
             x=columns,
             y=rows,
             zmin=0,
-            zmax=1,
+            # Special tokens draw much of the attention, and on a scale up to 1 the words would all be dark.
+            zmax=max([0.2, *(value for row in weights for value in row)]),
             colorscale="Cividis",
             hovertemplate="%{y} → %{x}: %{z:.2f}<extra></extra>",
             colorbar={"thickness": 12},
