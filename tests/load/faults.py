@@ -76,8 +76,8 @@ _MODEL: Final = "mini-beto"
 _TOLD: Final = re.compile(r'alert \{\s+body: "([^"]*)"')
 # Points of a per cent: requests that are computed together are padded, which moves the sixth digit.
 _SAME: Final = 0.01
-_PAGE_S: Final = 180.0
-_PATIENCE_S: Final = 420.0
+_PAGE_S: Final = 600.0
+_PATIENCE_S: Final = 900.0
 _DISK_BYTES: Final = 96 * 2**20
 # How long a full disk stays full, at most.
 _FULL_S: Final = 60.0
