@@ -228,12 +228,10 @@ class Network:
         gcs = f"{_NETWORK}.1:{_GCS_PORT}"
         ray_start = f"{sys.executable} -m ray.scripts.scripts start --node-ip-address=$RAY_NODE_IP"
         ray_start += f" --object-store-memory={_STORE_BYTES}"
-        # Ray gives its own parts no more than half a minute, which a busy machine may need twice.
-        head = (
-            f"until {ray_start} --head --port={_GCS_PORT} --include-dashboard=false --num-cpus=0; do kill -9 -1; done"
-        )
-        head += f"; RAY_ADDRESS={gcs} exec {sys.executable} -m {_SERVE_RUN} {folder}/serve.yaml"
-        # As a supervisor does (in compose.yaml: `restart`): Ray's part of a host that was given up ends itself.
+        # As supervisors do (in compose.yaml: `restart`): Ray gives its own parts no more than half a minute to start,
+        # which a busy machine may need twice, and on a host that was given up it ends itself.
+        head = f"while sleep 1; do {ray_start} --head --port={_GCS_PORT} --include-dashboard=false --num-cpus=0 &&"
+        head += f" RAY_ADDRESS={gcs} {sys.executable} -m {_SERVE_RUN} {folder}/serve.yaml; kill -9 -1; done"
         worker = f"while sleep 1; do {ray_start} --address={gcs} --num-cpus=2 --block; kill -9 -1; done"
         self.head = Host(self, "head", 1, head)
         self.workers = (Host(self, "worker-a", 2, worker), Host(self, "worker-b", 3, worker))
