@@ -522,11 +522,15 @@ def _working(runs: Runs, ready: Callable[[RunFolder], bool] = gets_on) -> tuple[
 
 
 def _gets_on(run: RunFolder) -> Callable[[], bool]:
-    told = (run.path / "progress.jsonl").stat().st_size
+    def said() -> int:
+        file = run.path / "progress.jsonl"
+        return file.stat().st_size if file.is_file() else 0
+
+    told = said()
 
     def goes_on() -> bool:
         state = run.state
-        return (run.path / "progress.jsonl").stat().st_size > told or (state is not None and state.status in OVER)
+        return said() > told or (state is not None and state.status in OVER)
 
     return goes_on
 
@@ -543,7 +547,16 @@ def _worker_dies(runs: Runs) -> Callable[[], bool] | None:
 
 def _replica_dies(site: Site, people: People) -> Callable[[], bool] | None:
     assert site.cluster is not None
-    replica = until(site.cluster.replica)
+    cluster = site.cluster
+
+    def found() -> psutil.Process | None:
+        for part in cluster.parts():
+            with suppress(psutil.Error):  # others come and go
+                if "ServeReplica" in " ".join(part.cmdline()):
+                    return part
+        return None
+
+    replica = until(found)
     if replica is None:
         return None
     with suppress(psutil.NoSuchProcess):
@@ -729,7 +742,9 @@ def run_rounds(
                 report.stuck += 1
             elif kind != "node":
                 report.recovery[kind].append(time.monotonic() - began)
-            print(f"{number + 1}/{rounds} {kind} {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+            seen = f"{report.answers} right, {len(report.wrong)} wrong, {report.foreign} of another"
+            took = time.monotonic() - began
+            print(f"{number + 1}/{rounds} {kind} {took:.1f} s; {seen}", file=sys.stderr, flush=True)
         for run in runs.all:
             until(lambda run=run: run.state is not None and run.state.status in OVER)
         report.runs = len(runs.all)
