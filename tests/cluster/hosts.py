@@ -209,6 +209,8 @@ class Network:
                 "OMP_NUM_THREADS": "1",
                 # Ray steps back before others, who are the tests themselves here.
                 "RAY_worker_niceness": "0",
+                # Of Serve's proxy, which it kills when it isn't ready in five seconds.
+                "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
                 "TALLER_RAY_SECRET": SECRET,
                 "TALLER_RAY_ADDRESS": "",
                 "RAY_USAGE_STATS_ENABLED": "0",
