@@ -433,6 +433,25 @@ def test_a_clock_that_jumps_changes_neither_order_nor_life(jobs: TrainingJobs, m
     assert jobs.view(ME, first).state.status == "done"
 
 
+def test_a_run_that_failed_goes_on_whichever_process_its_owner_asks(settings: Settings) -> None:
+    queue = TrainingJobs(settings, start=sleeper(0.2, worker.FAILED["memory"]))
+    id_ = queue.submit(ME, REQUEST, tiny.colours(), name="")
+    until(lambda: (queue.tick(), queue.view(ME, id_).state.status == "failed")[1], 30)
+    queue.tick()
+    # The owner's session is with another process, which starts no workers.
+    other = TrainingJobs(settings, start=sleeper())
+    other.go_on(ME, id_)
+    other.tick()
+    assert not other._own and queue.view(ME, id_).state.status == "waiting"
+    queue.tick()
+    assert id_ in queue._own
+    until(lambda: (queue.tick(), queue.view(ME, id_).state.status == "failed")[1], 30)
+    other.delete(ME, id_)
+    assert queue.views(ME) == [] and queue.counts() == (0, 0)
+    queue.end()
+    other.end()
+
+
 def test_old_runs_are_tidied_away(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = TrainingJobs(settings, start=sleeper())
     id_ = queue.submit(ME, REQUEST, tiny.colours(), name="")
