@@ -476,5 +476,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, TallerError):
         return False
     # On the CPU PyTorch says so in the words of a plain RuntimeError.
-    words = ("DefaultCPUAllocator", "out of memory")
+    # oneDNN has no room for the code of a product that it was asked for.
+    words = ("DefaultCPUAllocator", "out of memory", "could not create a primitive")
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(word in str(error) for word in words)

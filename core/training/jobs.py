@@ -134,6 +134,7 @@ class TrainingJobs:
         self._cluster = ClusterDesk(Line(settings) if self._clustered else None)
         self._connection = Connection(self._cluster)
         self._over: dict[str, tuple[About, State]] = {}
+        self._over_marks: dict[str, object] = {}
         self._seen_over: dict[str, float] = {}
         self._told: set[str] = set()
         self._end = threading.Event()
@@ -214,15 +215,25 @@ class TrainingJobs:
     def _runs(self) -> list[tuple[RunFolder, About, State]]:
         found = []
         with suppress(OSError):
-            for path in sorted(self.folder.iterdir()):
-                if path.name in self._over or not path.is_dir() or path.name.startswith("."):
-                    continue
+            paths = sorted(self.folder.iterdir())
+            # Another process of the app may have deleted some that were over, or let them go on.
+            for id_ in set(self._over) - {path.name for path in paths}:
+                self._forget(id_)
+            for path in paths:
                 run = RunFolder(path)
+                if path.name in self._over:
+                    if run.state_mark == self._over_marks.get(path.name):
+                        continue
+                    self._forget(path.name)
+                if not path.is_dir() or path.name.startswith("."):
+                    continue
+                mark = run.state_mark
                 about, state = run.about, run.state
                 if about is None or state is None:
                     continue
                 if state.status in OVER:
                     self._over[run.id] = (about, state)
+                    self._over_marks[run.id] = mark
                     self._reap(run)
                     if (away := self._away.pop(run.id, None)) is not None:
                         away.end()
@@ -378,6 +389,7 @@ class TrainingJobs:
 
     def _forget(self, id_: str) -> None:
         self._over.pop(id_, None)
+        self._over_marks.pop(id_, None)
         self._seen_over.pop(id_, None)
         self._told.discard(id_)
 
@@ -459,8 +471,14 @@ class TrainingJobs:
             )
 
     def _all(self) -> list[tuple[RunFolder, About, State]]:
-        over = [(RunFolder(self.folder / id_), about, state) for id_, (about, state) in list(self._over.items())]
-        return [*over, *self._runs()]
+        found = self._runs()
+        seen = {run.id for run, _about, _state in found}
+        over = [
+            (RunFolder(self.folder / id_), about, state)
+            for id_, (about, state) in list(self._over.items())
+            if id_ not in seen
+        ]
+        return [*over, *found]
 
     def counts(self) -> tuple[int, int]:
         """How many runs train and how many wait, all visitors' together."""

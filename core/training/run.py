@@ -222,6 +222,15 @@ class RunFolder:
         except TypeError:
             return None
 
+    @property
+    def state_mark(self) -> object:
+        """Changes when the state is written, without reading it; ``None`` where there is none."""
+        try:
+            found = (self.path / "state.json").stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
     def put(self, state: State) -> None:
         """Writes how it stands."""
         write_text(self.path / "state.json", json.dumps(asdict(state), ensure_ascii=False))

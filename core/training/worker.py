@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from filelock import Timeout
 
-from core.errors import ModelUnavailable, OutOfMemory, TallerError
+from core.errors import OutOfMemory, TallerError
 from core.i18n import set_language
 from core.settings import get_settings
 from core.training.run import Reason, RunFolder, State, write_text
@@ -127,18 +127,42 @@ def _end_with_whoever_started() -> None:
     threading.Thread(target=wait, name="tied", daemon=True).start()
 
 
+def _no_memory(error: BaseException) -> bool:
+    """Whether it says that memory ran out, as far as that can be told without any."""
+    if isinstance(error, (MemoryError, OutOfMemory)) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    # Libraries that don't fit are an ImportError or an OSError without a number.
+    return any(words in str(error) for words in ("Cannot allocate memory", "failed to map segment", "os error 12"))
+
+
 def _why(error: BaseException) -> Reason:
     """What kind of failure it is."""
-    from core.runtime.pool import is_out_of_memory
-
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "disk"
     # torch's writer and safetensors' wrap what the system said.
     if any(words in str(error) for words in ("No space left", "os error 28", "iostream error", "unexpected pos")):
         return "disk"
-    if isinstance(error, OutOfMemory) or is_out_of_memory(error):
+    if _no_memory(error):
         return "memory"
-    return "request" if isinstance(error, (TallerError, ModelUnavailable)) else "other"
+    try:
+        from core.runtime.pool import is_out_of_memory
+
+        if is_out_of_memory(error):
+            return "memory"
+    except Exception as another:  # there may be too little left for asking
+        if _no_memory(another):
+            return "memory"
+    return "request" if isinstance(error, TallerError) else "other"
+
+
+def _tell(run: RunFolder, state: State, wish: _Wish, error: BaseException, reason: Reason) -> None:
+    """Writes why a run failed, as far as that can be: the exit code says it, too."""
+    with suppress(MemoryError):
+        _log.error("run %s failed (%s)", run.id, reason, exc_info=error)
+    message = str(error) if isinstance(error, TallerError) else ""
+    with suppress(OSError, MemoryError):
+        wish.check()
+        run.put(replace(state, status="failed", reason=reason, message=message))
 
 
 def _step(run: RunFolder) -> int:
@@ -210,11 +234,7 @@ def _work(run: RunFolder, state: State, wish: _Wish, reached: Callable[[str], No
         return DONE if run.cancelled else AGAIN
     except BaseException as error:
         reason = _why(error)
-        _log.exception("run %s failed (%s)", run.id, reason)
-        message = str(error) if isinstance(error, TallerError) else ""
-        wish.check()
-        with suppress(OSError):  # the exit code says it, too
-            run.put(replace(state, status="failed", reason=reason, message=message))
+        _tell(run, state, wish, error, reason)
         return FAILED[reason]
 
 
@@ -229,9 +249,10 @@ def measure(run: RunFolder) -> int:
         return DONE
     except BaseException as error:
         reason = _why(error)
-        _log.exception("forecast of %s failed (%s)", run.id, reason)
         message = str(error) if isinstance(error, TallerError) else ""
-        with suppress(OSError):
+        with suppress(MemoryError):
+            _log.exception("forecast of %s failed (%s)", run.id, reason)
+        with suppress(OSError, MemoryError):
             write_text(run.path / "forecast.json", json.dumps({"reason": reason, "message": message}))
         return FAILED[reason]
 

@@ -1,5 +1,6 @@
 """Starts what answers at an address: a replica in a process of its own, or a socket that misbehaves on purpose."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -9,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import psutil
 
 from core.runtime.cluster_line import Trouble
 from core.runtime.device import CPU
@@ -61,6 +64,51 @@ class Served:
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
+
+
+class Cluster:
+    """A Ray cluster of one replica in processes of its own."""
+
+    def __init__(self, port: int, **environment: str) -> None:
+        self.port = port
+        self._environment = environment
+        self.restart()
+
+    def restart(self) -> None:
+        """Starts it, for the first time or once it was killed."""
+        for _attempt in range(3):
+            if self._starts():
+                return
+        raise AssertionError("the cluster did not start")
+
+    def _starts(self) -> bool:
+        """Starts it. Ray gives its own parts no more than half a minute, which a busy machine may need twice."""
+        environment = os.environ | {"TALLER_RAY_SECRET": SECRET, "OMP_NUM_THREADS": "1"} | self._environment
+        command = [sys.executable, "-m", "core.cluster", "--replicas", "1", "--cluster-port", str(self.port)]
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        if any(line.startswith("The cluster answers") for line in self.process.stdout):
+            return True
+        self.process.wait()
+        return False
+
+    def parts(self) -> list[psutil.Process]:
+        """All its processes."""
+        return [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+
+    def replica(self) -> psutil.Process:
+        """The process that computes."""
+        (found,) = (part for part in self.parts() if "ServeReplica" in " ".join(part.cmdline()))
+        return found
+
+    def kill(self) -> None:
+        """All of it at once, whatever it is doing."""
+        parts = self.parts() if self.process.poll() is None else []
+        for part in parts:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                part.kill()
+        psutil.wait_procs(parts, timeout=20)
+        self.process.wait()
 
 
 @contextmanager

@@ -1,11 +1,8 @@
 """The application under a real Ray cluster on this machine: it answers as the app would, and may be killed."""
 
-import contextlib
 import importlib.util
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from core.runtime.device import CPU
@@ -26,52 +22,12 @@ from core.settings import Settings
 from core.tasks import fill_mask, generation, similarity
 from core.tasks.fill_mask import FillMaskRequest
 from core.tasks.generation import GenerationRequest
-from tests.cluster.servers import SECRET, make, wait_until
+from tests.cluster.servers import Cluster, make, wait_until
 from tests.conftest import ROOT, free_port
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install -r requirements-ray.txt"
 )
-
-
-class Cluster:
-    """A cluster of one replica in processes of its own."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        for _attempt in range(3):
-            if self._starts():
-                return
-        raise AssertionError("the cluster did not start")
-
-    def _starts(self) -> bool:
-        """Starts it. Ray gives its own parts no more than half a minute, which a busy machine may need twice."""
-        environment = os.environ | {"TALLER_RAY_SECRET": SECRET, "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "core.cluster", "--replicas", "1", "--cluster-port", str(self.port)]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        if any(line.startswith("The cluster answers") for line in self.process.stdout):
-            return True
-        self.process.wait()
-        return False
-
-    def parts(self) -> list[psutil.Process]:
-        """All its processes."""
-        return [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-
-    def replica(self) -> psutil.Process:
-        """The process that computes."""
-        (found,) = (part for part in self.parts() if "ServeReplica" in " ".join(part.cmdline()))
-        return found
-
-    def kill(self) -> None:
-        """All of it at once, whatever it is doing."""
-        parts = self.parts() if self.process.poll() is None else []
-        for part in parts:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                part.kill()
-        psutil.wait_procs(parts, timeout=20)
-        self.process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,7 @@ from core.runtime.cluster_line import Line
 from core.settings import get_settings
 from core.training.jobs import TrainingJobs
 from core.training.run import RunFolder, Turn
-from tests.cluster.servers import SECRET
-from tests.cluster.test_app import Cluster
+from tests.cluster.servers import SECRET, Cluster
 from tests.conftest import free_port
 from tests.training.away import ME, same, status, steps, submit, tuning_machine, until, whole, workers
 

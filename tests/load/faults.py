@@ -1,11 +1,22 @@
 """What breaks while people work: ``python -m tests.load.faults --rounds 20``.
 
-Some visitors ask models without a pause and fine-tuning runs follow one another, all in one app. Each round ends a
-process at a random moment as if the power had gone: the server, which is started again as a host's supervisor would,
-or the worker that trains. Then it is looked whether anything was lost or wrong:
+Some visitors ask models without a pause and fine-tuning runs follow one another, all in one app; with ``--ray``, a Ray
+cluster on this machine computes for it. Each round does one of these at a random moment:
 
-- every run ends, and with the very weights of a run that nobody touched;
-- every answer is that of a quiet server, and no page holds another visitor's text;
+- ``server``: the app's process ends as if the power had gone, and is started again as a host's supervisor would;
+- ``worker``: the process that trains ends so;
+- ``replica``, ``node``: the cluster's process that computes ends so, or all of the cluster, which is started again;
+- ``disk``: the disk that holds the runs is full for a while (a small ``tmpfs``, which needs root);
+- ``memory``: the process that trains gets no more memory from the system;
+- ``clock``: the app's clock jumps by up to a year, ahead or back (a library that is put before the system's, which
+  needs a C compiler).
+
+Then it is looked whether anything was lost or wrong:
+
+- every run ends, and with the very weights of a run that nobody touched; one that failed for want of room or memory
+  is told to go on, as its owner would;
+- every answer is that of a quiet server, and no page holds another visitor's text; every other question is a new one,
+  which no cache can answer;
 - how long it takes until a visitor has a right answer again, or until the run gets further again.
 
 What the visitors see of a server's death (a page that is cut off) is counted, too: their browsers come back by
@@ -15,9 +26,14 @@ themselves, and so do these visitors.
 import argparse
 import asyncio
 import hashlib
+import html
 import json
+import os
 import random
 import re
+import resource
+import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -27,32 +43,89 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import psutil
 
+from core.runtime.device import CPU
+from core.runtime.engine import Engine
+from core.runtime.pool import ModelPool
+from core.settings import Settings
+from core.tasks import fill_mask
+from core.tasks.fill_mask import FillMaskRequest
 from core.training.data import DataSet
 from core.training.jobs import TrainingJobs
-from core.training.run import OVER, RunFolder
+from core.training.run import OVER, Reason, RunFolder
 from core.training.tuning.request import TuningRequest
 from tests.browser.conftest import serve_app
+from tests.cluster.servers import SECRET, Cluster
 from tests.conftest import free_port
-from tests.load.mixed import name, p95, server_of
+from tests.load.mixed import metric, name, server_of
 from tests.load.visitors import Visit, in_a_loop, visit
 from tests.training import tiny
 
-Kind = Literal["server", "worker"]
-KINDS: Final[tuple[Kind, ...]] = ("server", "worker")
+Kind = Literal["server", "worker", "replica", "node", "disk", "memory", "clock"]
+KINDS: Final[tuple[Kind, ...]] = ("server", "worker", "replica", "node", "disk", "memory", "clock")
 
 _OWNER: Final = "f" * 32
 _TURNS: Final = 2
+_MODEL: Final = "mini-beto"
 # What a page says instead of an answer.
 _TOLD: Final = re.compile(r'alert \{\s+body: "([^"]*)"')
 # Points of a per cent: requests that are computed together are padded, which moves the sixth digit.
 _SAME: Final = 0.01
-_PAGE_S: Final = 180.0
-_PATIENCE_S: Final = 420.0
+_PAGE_S: Final = 600.0
+_PATIENCE_S: Final = 900.0
+_DISK_BYTES: Final = 96 * 2**20
+# How long a full disk stays full, at most.
+_FULL_S: Final = 60.0
+_YEAR_S: Final = 365 * 86_400
+
+# What the system says of the time of day, so many seconds off.
+_CLOCK: Final = """
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile const long long *ahead;
+
+__attribute__((constructor)) static void begin(void) {
+    const char *name = getenv("TALLER_TEST_CLOCK");
+    int file = name ? open(name, O_RDONLY) : -1;
+    void *page = file < 0 ? MAP_FAILED : mmap(0, sizeof *ahead, PROT_READ, MAP_SHARED, file, 0);
+    if (page != MAP_FAILED) ahead = page;
+    if (file >= 0) close(file);
+}
+
+int clock_gettime(clockid_t id, struct timespec *now) {
+    long failed = syscall(SYS_clock_gettime, id, now);
+    if (!failed && ahead && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) now->tv_sec += *ahead;
+    return (int)failed;
+}
+
+int gettimeofday(struct timeval *now, void *zone) {
+    struct timespec found;
+    (void)zone;
+    if (clock_gettime(CLOCK_REALTIME, &found)) return -1;
+    now->tv_sec = found.tv_sec;
+    now->tv_usec = found.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *out) {
+    struct timespec found;
+    clock_gettime(CLOCK_REALTIME, &found);
+    if (out) *out = found.tv_sec;
+    return found.tv_sec;
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +147,7 @@ class Size:
 
 SMALL: Final = Size(visitors=2, epochs=30, batch=8, pause_s=0.5)
 LONG: Final = Size(visitors=3, epochs=100, batch=2, pause_s=8.0)
+SIZES: Final = {"small": SMALL, "long": LONG}
 
 
 @dataclass(slots=True)
@@ -83,6 +157,7 @@ class Report:
     Attributes:
         kills: by kind.
         recovery: seconds until things went on, by kind.
+        back: seconds until a cluster that was killed and started again answered visitors.
         stuck: rounds after which nothing went on.
         answers: right ones.
         cut: pages that ended in the middle, since the server did.
@@ -96,6 +171,7 @@ class Report:
 
     kills: Counter[Kind] = field(default_factory=Counter)
     recovery: dict[Kind, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    back: list[float] = field(default_factory=list)
     stuck: int = 0
     answers: int = 0
     cut: int = 0
@@ -110,11 +186,12 @@ class Report:
         """The figures as a Markdown table."""
         rows = [("rounds", f"{self.kills.total()}"), ("no recovery", f"{self.stuck}")]
         for kind in KINDS:
-            times = self.recovery[kind]
-            rows.append((f"{kind} killed", f"{self.kills[kind]}"))
-            if times:
-                middle = sorted(times)[len(times) // 2]
-                rows.append((f"recovery, {kind}: p50 / p95", f"{middle:.1f} s / {p95(times):.1f} s"))
+            if self.kills[kind]:
+                rows.append((f"{kind}: rounds", f"{self.kills[kind]}"))
+            if self.recovery[kind]:
+                rows.append((f"{kind}: recovery, p50 / worst", _times(self.recovery[kind])))
+        if self.back:
+            rows.append(("node: until the new cluster answers, p50 / worst", _times(self.back)))
         rows += [
             ("runs", f"{self.runs}"),
             ("went on from a checkpoint", f"{self.resumed} times"),
@@ -128,14 +205,25 @@ class Report:
         return "\n".join(["| What | How much |", "| --- | --- |", *(f"| {what} | {much} |" for what, much in rows)])
 
 
+def _times(found: list[float]) -> str:
+    return f"{sorted(found)[len(found) // 2]:.1f} s / {max(found):.1f} s"
+
+
 # --- visitors ---------------------------------------------------------------------------------------------
 
 
 def question(number: int, turn: int) -> dict[str, str]:
-    """What a visitor asks: a judgement or a missing word, of a sentence with a word of their own."""
-    who, turn = name(number), turn % _TURNS
+    """What a visitor asks, with a word of their own in it.
+
+    Every other question is a new one, of a missing word; the others are two that come again and again.
+    """
+    who = name(number)
+    missing_word = {"task": "fill-mask", "tl": "es", "model": _MODEL}
+    if turn % 2:
+        return missing_word | {"text": f"{who} vive en una [MASK] grande con {turn} ventanas."}
+    turn = turn // 2 % _TURNS
     if number % 2:
-        return {"task": "fill-mask", "tl": "es", "text": f"{who} vive en una [MASK] grande con {turn + 2} ventanas."}
+        return missing_word | {"text": f"{who} come una [MASK] con {turn + 2} amigos."}
     return {"task": "sentiment", "tl": "en", "text": f"Visitor {who} liked the film of turn {turn}."}
 
 
@@ -147,12 +235,13 @@ def answer(one: Visit) -> tuple[tuple[str, float], ...]:
     for line in one.sent.splitlines():
         if line.lstrip().startswith('spec: "'):
             for trace in json.loads(CUnescape(line.strip()[len('spec: "') : -1]))["data"]:
-                found += zip((label.strip() for label in trace["y"]), trace["x"], strict=True)
+                found += zip((html.unescape(label).strip() for label in trace["y"]), trace["x"], strict=True)
     return tuple(found)
 
 
 def same(one: tuple[tuple[str, float], ...], other: tuple[tuple[str, float], ...]) -> bool:
-    """Whether two answers say the same."""
+    """Whether two answers say the same; two words may change places that are as likely as each other."""
+    one, other = tuple(sorted(one)), tuple(sorted(other))
     return [label for label, _length in one] == [label for label, _length in other] and all(
         abs(a - b) <= _SAME for (_one, a), (_other, b) in zip(one, other, strict=True)
     )
@@ -172,6 +261,8 @@ class People:
         self._people = size.visitors
         self._report = report
         self._quiet: dict[tuple[int, int], tuple[tuple[str, float], ...]] = {}
+        settings = Settings()
+        self._engine = Engine(ModelPool(settings, CPU), settings)
         self._end = threading.Event()
         self._thread = ThreadPoolExecutor(1, "people")
         self._asking: Future[None] | None = None
@@ -181,11 +272,22 @@ class People:
     def listen(self) -> None:
         """Notes what a quiet server answers."""
         for number in range(self._people):
-            for turn in range(_TURNS):
+            for turn in range(0, 2 * _TURNS, 2):
                 one = in_a_loop(visit(self._address, "tasks", _PAGE_S, **question(number, turn)))
                 self._quiet[number, turn] = answer(one)
                 if not one.finished or not self._quiet[number, turn]:
                     raise RuntimeError(f"no answer from a quiet server to {question(number, turn)}")
+        new = in_a_loop(visit(self._address, "tasks", _PAGE_S, **question(0, 1)))
+        if not same(answer(new), self.right(0, 1)):
+            raise RuntimeError(f"a quiet server answers {answer(new)} and not {self.right(0, 1)}")
+
+    def right(self, number: int, turn: int) -> tuple[tuple[str, float], ...]:
+        """What is to be answered: what a quiet server did, or what this process computes."""
+        if not turn % 2:
+            return self._quiet[number, turn % (2 * _TURNS)]
+        request = FillMaskRequest(question(number, turn)["text"])
+        (gap,) = self._engine.run(fill_mask.TASK, request, model=_MODEL).result.gaps
+        return tuple((one.text, 100 * one.probability) for one in gap.candidates)
 
     def begin(self) -> None:
         """Lets them ask."""
@@ -215,7 +317,7 @@ class People:
             except (OSError, EOFError, WebSocketException):
                 await asyncio.sleep(0.2)  # as a browser, which tries again
                 continue
-            self._judge(one, number, turn % _TURNS, asked)
+            await asyncio.to_thread(self._judge, one, number, turn, asked)
             turn += one.finished
 
     def _judge(self, one: Visit, number: int, turn: int, asked: float) -> None:
@@ -226,9 +328,9 @@ class People:
             self._report.cut += 1
         elif not answer(one) and "vuelve a intentarlo" in one.sent.lower():
             self._report.waited += 1
-        elif not same(answer(one), self._quiet[number, turn]):
-            told = _TOLD.findall(one.sent)
-            self._report.wrong.append(f"{question(number, turn)}: {answer(one)} {told} for {self._quiet[number, turn]}")
+        elif not same(answer(one), right := self.right(number, turn)):
+            said = _TOLD.findall(one.sent)
+            self._report.wrong.append(f"{question(number, turn)}: {answer(one)} {said} for {right}")
         else:
             self._report.answers += 1
             self.served[number] = asked
@@ -267,6 +369,10 @@ class Runs:
         state = run.state
         return run if state is not None and state.status not in OVER else self.order()
 
+    def go_on(self, run: RunFolder) -> None:
+        """As its owner does with one that failed."""
+        self._queue.go_on(_OWNER, run.id)
+
 
 def steps(run: RunFolder) -> int:
     """How far a run has got."""
@@ -284,13 +390,7 @@ def outcome(run: RunFolder) -> str:
 
 
 def worker(run: RunFolder) -> psutil.Process | None:
-    """The process that trains a run and has got further than the one before it, or ``None``.
-
-    The app gives a run up when process after process dies at the same step: that is its promise, and no loss.
-    """
-    state = run.state
-    if state is None or state.status != "running" or steps(run) <= max(0, state.reached):
-        return None
+    """The process that trains a run, or ``None``."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             command = process.cmdline()
@@ -299,24 +399,69 @@ def worker(run: RunFolder) -> psutil.Process | None:
     return None
 
 
+def gets_on(run: RunFolder) -> bool:
+    """Whether the process that trains a run has got further than the one before it.
+
+    The app gives a run up when process after process dies at the same step: that is its promise, and no loss.
+    """
+    state = run.state
+    return state is not None and state.status == "running" and steps(run) > max(0, state.reached)
+
+
 # --- rounds -------------------------------------------------------------------------------------------------
 
 
 class Site:
-    """The app on one port, whatever happens to it."""
+    """The app on one port, whatever happens to it, and its cluster.
 
-    def __init__(self, **environment: str) -> None:
-        self._environment = environment
+    Args:
+        folder: for the disk and the clock; empty.
+        ray: let a cluster compute.
+        kinds: what will happen to it.
+        environment: of all its processes.
+    """
+
+    def __init__(self, folder: Path, *, ray: bool, kinds: tuple[Kind, ...], **environment: str) -> None:
+        # One thread: a run must end with the same weights whoever trains it.
+        self._environment = {"OMP_NUM_THREADS": "1", **environment}
         self._port = free_port()
         self.address = f"http://127.0.0.1:{self._port}"
+        self.disk: Path | None = None
+        self.clock: Path | None = None
+        self.cluster: Cluster | None = None
+        if "disk" in kinds:
+            disk = folder / "disk"
+            disk.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "runs", str(disk)], check=True)
+            self.disk = disk
+            self._environment["TALLER_TRAINING_DIR"] = str(disk / "runs")
+        if ray:
+            self.cluster = Cluster(free_port(), **self._environment)
+            self._environment |= {
+                "TALLER_RAY_ADDRESS": f"http://127.0.0.1:{self.cluster.port}",
+                "TALLER_RAY_SECRET": SECRET,
+                "TALLER_TRAINING_CLUSTER_WAIT": "30",
+            }
+        if "clock" in kinds:
+            self.clock = folder / "clock"
+            self.jump(0)
+            (folder / "clock.c").write_text(_CLOCK, encoding="ascii")
+            library = str(folder / "clock.so")
+            subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, str(folder / "clock.c")], check=True)
+            self._environment |= {"LD_PRELOAD": library, "TALLER_TEST_CLOCK": str(self.clock)}
         self._start()
+
+    @property
+    def runs(self) -> Path:
+        """Where the app keeps its runs."""
+        return Path(self._environment["TALLER_TRAINING_DIR"])
 
     def _start(self) -> None:
         self._serving = serve_app(port=self._port, **self._environment)
         self._serving.__enter__()
 
     def kill(self) -> None:
-        """Ends it at once."""
+        """Ends the app at once."""
         server_of(self.address).kill()
         self._serving.__exit__(None, None, None)
 
@@ -324,9 +469,26 @@ class Site:
         """As a supervisor does."""
         self._start()
 
+    def jump(self, seconds: int) -> None:
+        """Lets its clock be so many seconds ahead."""
+        assert self.clock is not None
+        with self.clock.open("r+b" if self.clock.exists() else "wb") as file:
+            file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
+
+    def from_the_cluster(self) -> float:
+        """Requests that the cluster has answered since the app began."""
+        return metric(self.address, 'taller_engine_requests_total{engine="ray"}')
+
     def stop(self) -> None:
-        """Ends it."""
+        """Ends it all."""
         self._serving.__exit__(None, None, None)
+        if self.cluster is not None:
+            self.cluster.kill()
+
+    def unmount(self) -> None:
+        """Takes the small disk away; nobody may work on it any more."""
+        if self.disk is not None:
+            subprocess.run(["umount", "--lazy", str(self.disk)], check=True)
 
 
 def until(condition: Callable[[], Any], seconds: float = _PATIENCE_S) -> Any:
@@ -347,38 +509,151 @@ def _server_dies(site: Site, people: People) -> Callable[[], bool]:
     return lambda: max(people.served.values()) > killed
 
 
-def _worker_dies(runs: Runs) -> Callable[[], bool] | None:
+def _working(runs: Runs, ready: Callable[[RunFolder], bool] = gets_on) -> tuple[RunFolder, psutil.Process] | None:
+    """A run, and the process that trains it, as soon as it is ready for what is to come."""
+
     def found() -> tuple[RunFolder, psutil.Process] | None:
         run = runs.current()
-        process = worker(run)
+        process = worker(run) if ready(run) else None
         return (run, process) if process is not None else None
 
-    here = until(found)
+    here: tuple[RunFolder, psutil.Process] | None = until(found)
+    return here
+
+
+def _gets_on(run: RunFolder) -> Callable[[], bool]:
+    def said() -> int:
+        file = run.path / "progress.jsonl"
+        return file.stat().st_size if file.is_file() else 0
+
+    told = said()
+
+    def goes_on() -> bool:
+        state = run.state
+        return said() > told or (state is not None and state.status in OVER)
+
+    return goes_on
+
+
+def _worker_dies(runs: Runs) -> Callable[[], bool] | None:
+    here = _working(runs)
     if here is None:
         return None
     run, process = here
     with suppress(psutil.NoSuchProcess):  # it may have ended in this very moment, and well
         process.kill()
-    told = (run.path / "progress.jsonl").stat().st_size
+    return _gets_on(run)
 
-    def goes_on() -> bool:
+
+def _replica_dies(site: Site, people: People) -> Callable[[], bool] | None:
+    assert site.cluster is not None
+    cluster = site.cluster
+
+    def found() -> psutil.Process | None:
+        for part in cluster.parts():
+            with suppress(psutil.Error):  # others come and go
+                if "ServeReplica" in " ".join(part.cmdline()):
+                    return part
+        return None
+
+    replica = until(found)
+    if replica is None:
+        return None
+    with suppress(psutil.NoSuchProcess):
+        replica.kill()
+    killed = time.monotonic()
+    return lambda: max(people.served.values()) > killed
+
+
+def _node_dies(site: Site, people: People, report: Report) -> Callable[[], bool]:
+    """Kills the cluster and starts it again; it counts as back when it has answered somebody."""
+    assert site.cluster is not None
+    site.cluster.kill()
+    killed = time.monotonic()
+    if not until(lambda: max(people.served.values()) > killed):
+        return lambda: False
+    report.recovery["node"].append(time.monotonic() - killed)
+    site.cluster.restart()
+    began, before = time.monotonic(), site.from_the_cluster()
+
+    def back() -> bool:
+        if site.from_the_cluster() <= before:
+            return False
+        report.back.append(time.monotonic() - began)
+        return True
+
+    return back
+
+
+def _fails_and_goes_on(
+    runs: Runs, report: Report, run: RunFolder, reason: Reason, relieve: Callable[[], None]
+) -> Callable[[], bool]:
+    """Waits until a run has failed, unless it gets over it by itself; relieves it, and lets it go on."""
+
+    def over() -> bool:
         state = run.state
-        return (run.path / "progress.jsonl").stat().st_size > told or (state is not None and state.status in OVER)
+        return state is not None and state.status in OVER
 
-    return goes_on
+    until(over, _FULL_S)
+    relieve()
+    state = run.state
+    if state is not None and state.status == "failed":
+        if state.reason != reason:
+            report.lost.append(f"{run.id}: {state} instead of {reason}")
+        runs.go_on(run)
+    return _gets_on(run)
+
+
+def _disk_fills(site: Site, runs: Runs, report: Report) -> Callable[[], bool] | None:
+    here = _working(runs)
+    if here is None:
+        return None
+    assert site.disk is not None
+    filler = site.disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return _fails_and_goes_on(runs, report, here[0], "disk", filler.unlink)
+
+
+def _begun(run: RunFolder) -> bool:
+    state = run.state
+    return state is not None and state.status == "running"
+
+
+def _memory_runs_out(runs: Runs, report: Report, chance: random.Random) -> Callable[[], bool] | None:
+    # While it loads its model, or once it trains, when it may do with what it has.
+    here = _working(runs, chance.choice((_begun, gets_on)))
+    if here is None:
+        return None
+    run, process = here
+    with suppress(psutil.NoSuchProcess):
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (0, resource.RLIM_INFINITY))
+    return _fails_and_goes_on(runs, report, run, "memory", lambda: None)
+
+
+def _clock_jumps(site: Site, people: People, chance: random.Random) -> Callable[[], bool]:
+    site.jump(chance.randint(-_YEAR_S, _YEAR_S))
+    jumped = time.monotonic()
+    return lambda: max(people.served.values()) > jumped
 
 
 @contextmanager
-def _busy_site(size: Size, folder: Path, report: Report) -> Iterator[tuple[Site, People, Runs, str]]:
+def _busy_site(
+    size: Size, folder: Path, report: Report, kinds: tuple[Kind, ...], ray: bool
+) -> Iterator[tuple[Site, People, Runs, str]]:
     tiny.write_encoder(folder / "hub")
-    runs = Runs(folder / "hub", folder / "runs", size)
     site = Site(
+        folder,
+        ray=ray,
+        kinds=kinds,
         TALLER_OFFLINE="1",
         TALLER_WARM_UP="0",
         TALLER_DEVICE="cpu",
         TALLER_MODELS_DIR=str(folder / "hub"),
         TALLER_TRAINING_DIR=str(folder / "runs"),
     )
+    runs = Runs(folder / "hub", site.runs, size)
     people = People(site.address, size, report)
     try:
         people.listen()
@@ -397,6 +672,20 @@ def _busy_site(size: Size, folder: Path, report: Report) -> Iterator[tuple[Site,
         for run in runs.all:
             with suppress(OSError):
                 run.cancel()
+        site.unmount()
+
+
+def possible(*, ray: bool) -> tuple[Kind, ...]:
+    """What can be done here.
+
+    Args:
+        ray: a cluster computes. Its processes keep their own clock: those that Ray is made of measure time by it.
+    """
+    found: list[Kind] = ["server", "worker", "memory"]
+    found += ["replica", "node"] if ray else []
+    found += ["disk"] if os.geteuid() == 0 and shutil.which("mount") else []
+    found += ["clock"] if shutil.which("cc") else []
+    return tuple(kind for kind in KINDS if kind in found)
 
 
 def run_rounds(
@@ -405,7 +694,9 @@ def run_rounds(
     folder: Path,
     *,
     seed: int = 1,
-    kinds: tuple[Kind, ...] = (),
+    kinds: tuple[Kind, ...] = ("server", "worker"),
+    in_order: bool = False,
+    ray: bool = False,
     minutes: float = 60.0,
 ) -> Report:
     """Runs them all, or as many as there is time for.
@@ -414,49 +705,82 @@ def run_rounds(
         rounds: how many.
         size: how much goes on.
         folder: for models and runs; empty.
-        seed: of what is killed when.
-        kinds: what is killed, in this order; at random where it is empty.
+        seed: of what happens when.
+        kinds: what happens.
+        in_order: the kinds follow one another; otherwise chance has it.
+        ray: a cluster on this machine computes.
         minutes: after which no round begins.
     """
     report, chance, end = Report(), random.Random(seed), time.monotonic() + 60 * minutes
-    with _busy_site(size, folder, report) as (site, people, runs, expected):
+    with _busy_site(size, folder, report, kinds, ray) as (site, people, runs, expected):
         for number in range(rounds):
             if time.monotonic() > end:
                 break
             runs.current()
             time.sleep(chance.uniform(0, size.pause_s))
-            kind = kinds[number % len(kinds)] if kinds else chance.choice(KINDS)
+            kind = kinds[number % len(kinds)] if in_order else chance.choice(kinds)
             began = time.monotonic()
+            goes_on: Callable[[], bool] | None = None
             if kind == "server":
-                goes_on: Callable[[], bool] | None = _server_dies(site, people)
+                goes_on = _server_dies(site, people)
+            elif kind == "replica":
+                goes_on = _replica_dies(site, people)
+            elif kind == "node":
+                goes_on = _node_dies(site, people, report)
+            elif kind == "clock":
+                goes_on = _clock_jumps(site, people, chance)
             else:
-                goes_on = _worker_dies(runs)
-                began = time.monotonic()  # it may have waited for one that it could kill
+                if kind == "worker":
+                    goes_on = _worker_dies(runs)
+                elif kind == "disk":
+                    goes_on = _disk_fills(site, runs, report)
+                else:
+                    goes_on = _memory_runs_out(runs, report, chance)
+                began = time.monotonic()  # it may have waited for one that gets on, and for it to fail
             report.kills[kind] += goes_on is not None
             if goes_on is None or not until(goes_on):
                 report.stuck += 1
-            else:
+            elif kind != "node":
                 report.recovery[kind].append(time.monotonic() - began)
-            print(f"{number + 1}/{rounds} {kind} {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+            seen = f"{report.answers} right, {len(report.wrong)} wrong, {report.foreign} of another"
+            took = time.monotonic() - began
+            print(f"{number + 1}/{rounds} {kind} {took:.1f} s; {seen}", file=sys.stderr, flush=True)
         for run in runs.all:
             until(lambda run=run: run.state is not None and run.state.status in OVER)
-    report.runs = len(runs.all)
-    report.resumed = sum(line.get("kind") == "resumed" for run in runs.all for line in run.progress())
-    report.lost = [f"{run.id}: {found}" for run in runs.all if (found := outcome(run)) != expected]
+        report.runs = len(runs.all)
+        report.resumed = sum(line.get("kind") == "resumed" for run in runs.all for line in run.progress())
+        report.lost += [f"{run.id}: {found}" for run in runs.all if (found := outcome(run)) != expected]
     return report
 
 
 def main() -> int:
     """The command line; 1 if anything was lost, wrong or stuck."""
-    parser = argparse.ArgumentParser(prog="python -m tests.load.faults", description="Kill things while people work.")
-    parser.add_argument("--rounds", type=int, default=20, help="how often something is killed (20)")
+    parser = argparse.ArgumentParser(prog="python -m tests.load.faults", description="Break things while people work.")
+    parser.add_argument("--rounds", type=int, default=20, help="how often something breaks (20)")
     parser.add_argument("--minutes", type=float, default=60.0, help="begin no round after so many minutes (60)")
-    parser.add_argument("--seed", type=int, default=1, help="of what is killed when (1)")
+    parser.add_argument("--seed", type=int, default=1, help="of what breaks when (1)")
+    parser.add_argument("--ray", action="store_true", help="a Ray cluster on this machine computes, and breaks, too")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, help="what breaks (all that can here)")
+    parser.add_argument("--size", choices=SIZES, default="long", help="visitors, length of runs and pauses (long)")
     chosen = parser.parse_args()
+    if chosen.ray and find_spec("ray") is None:
+        parser.error("Ray is not installed: pip install -r requirements-ray.txt")
+    can = possible(ray=chosen.ray)
+    if missing := set(chosen.kinds or ()) - set(can):
+        parser.error(f"not here, or not without --ray: {', '.join(sorted(missing))}")
+    kinds = tuple(kind for kind in can if not chosen.kinds or kind in chosen.kinds)
     with tempfile.TemporaryDirectory() as folder:
-        report = run_rounds(chosen.rounds, LONG, Path(folder), seed=chosen.seed, minutes=chosen.minutes)
+        report = run_rounds(
+            chosen.rounds,
+            SIZES[chosen.size],
+            Path(folder),
+            seed=chosen.seed,
+            kinds=kinds,
+            ray=chosen.ray,
+            minutes=chosen.minutes,
+        )
     print(report.table())
-    for words in (*report.wrong, *report.lost):
+    for words in (*report.wrong[:10], *report.lost[:10]):
         print(words)
     return int(bool(report.wrong or report.lost or report.foreign or report.stuck))
 

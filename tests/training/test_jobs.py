@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from core.errors import InputInvalid, QueueFull, TallerError
+from core.errors import InputInvalid, OutOfMemory, QueueFull, TallerError
 from core.settings import Settings, get_settings
 from core.training import worker
 from core.training.jobs import TrainingJobs, failure_text, start_worker, state_text
@@ -248,6 +248,10 @@ def test_sigterm_puts_the_run_back_into_the_queue(settings: Settings, tmp_path: 
     [
         (OSError(errno.ENOSPC, "No space left on device"), "disk"),
         (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "memory"),
+        (RuntimeError("could not create a primitive"), "memory"),
+        (OutOfMemory("no cabe"), "memory"),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:128] DefaultCPUAllocator: can't allocate memory"), "memory"),
         (InputInvalid("así no"), "request"),
         (ValueError("?"), "other"),
@@ -265,6 +269,26 @@ def test_each_failure_has_its_name(error: BaseException, reason: str, settings: 
     assert (run.state.status, run.state.reason) == ("failed", reason)
     assert failure_text(reason)
     assert not run.busy()
+
+
+def test_no_memory_is_told_even_if_there_is_none_for_telling(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path / "r")
+
+    def none(*_given: object) -> None:
+        raise MemoryError
+
+    def reached(stage: str) -> None:
+        if stage == "train":
+            monkeypatch.setattr("core.training.run.write_text", none)
+            monkeypatch.setattr("core.runtime.pool.is_out_of_memory", none)
+            raise RuntimeError("std::bad_alloc")
+
+    assert worker.work(run, reached=reached) == worker.FAILED["memory"]
+    monkeypatch.undo()
+    assert run.state is not None
+    assert run.state.status == "running"
 
 
 def test_a_full_disk_is_told_even_if_nothing_can_be_written(
@@ -407,6 +431,25 @@ def test_a_clock_that_jumps_changes_neither_order_nor_life(jobs: TrainingJobs, m
     jobs.tick()
     jobs.tidy()
     assert jobs.view(ME, first).state.status == "done"
+
+
+def test_a_run_that_failed_goes_on_whichever_process_its_owner_asks(settings: Settings) -> None:
+    queue = TrainingJobs(settings, start=sleeper(0.2, worker.FAILED["memory"]))
+    id_ = queue.submit(ME, REQUEST, tiny.colours(), name="")
+    until(lambda: (queue.tick(), queue.view(ME, id_).state.status == "failed")[1], 30)
+    queue.tick()
+    # The owner's session is with another process, which starts no workers.
+    other = TrainingJobs(settings, start=sleeper())
+    other.go_on(ME, id_)
+    other.tick()
+    assert not other._own and queue.view(ME, id_).state.status == "waiting"
+    queue.tick()
+    assert id_ in queue._own
+    until(lambda: (queue.tick(), queue.view(ME, id_).state.status == "failed")[1], 30)
+    other.delete(ME, id_)
+    assert queue.views(ME) == [] and queue.counts() == (0, 0)
+    queue.end()
+    other.end()
 
 
 def test_old_runs_are_tidied_away(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
