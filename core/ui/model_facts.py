@@ -1,5 +1,6 @@
 """What is said of a model in a few words, alike on every page: its size, its licence, how good it is."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from core.catalog import ModelEntry, Score
@@ -50,3 +51,12 @@ def score_text(score: Score) -> str:
     return _("{metric} {value} en {test} (n = {n})").format(
         metric=name, value=value, test=test, n=format_number(score.n)
     )
+
+
+def main_scores(scores: Sequence[Score]) -> list[Score]:
+    """The first score of a card; where it measures each language apart, the first of each."""
+    apart: dict[str, Score] = {}
+    for score in scores:
+        language, comma, _rest = score.test.partition(", ")
+        apart.setdefault(language if comma and language in ("es", "en") else "", score)
+    return list(apart.values())

@@ -4,7 +4,7 @@ import pytest
 
 from core.catalog import Score, entries, scores
 from core.i18n import set_language
-from core.ui.model_facts import score_text
+from core.ui.model_facts import main_scores, score_text
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,17 @@ def test_each_measure_is_said_in_its_own_unit(score: Score, es: str, en: str) ->
 def test_every_score_of_a_shipped_model_can_be_said() -> None:
     said = [score_text(score) for key in entries() for score in scores(key)]
     assert len(said) > 10 and all("{" not in text for text in said)
+
+
+def test_a_card_of_two_languages_is_judged_in_both() -> None:
+    assert [score.test for score in main_scores(scores("next-sentence"))] == [
+        "es, up to 128 tokens",
+        "en, up to 128 tokens",
+    ]
+    assert main_scores(scores("questions-es")) == [scores("questions-es")[0]]
+    assert main_scores(()) == []
+
+
+def test_a_direction_shows_its_own_scores() -> None:
+    assert [score.test for score in scores("mini-mt-en-es")] == ["Tatoeba en→es", "documentation en→es"]
+    assert [score.test for score in scores("mini-mt-es-en")] == ["Tatoeba es→en", "documentation es→en"]

@@ -17,7 +17,7 @@ from core.tasks.common import Timing
 from core.training.tuned import gone, run_id
 from core.ui.language import fragment
 from core.ui.messages import plain
-from core.ui.model_facts import licence_text, parameters_text, score_text
+from core.ui.model_facts import licence_text, main_scores, parameters_text, score_text
 from core.ui.resources import downloads
 from core.ui.system.download import download_control, size_text
 from core.ui.tasks.view import Language
@@ -169,7 +169,7 @@ def show_answered_by(item: ModelEntry, outcome: Outcome[object]) -> None:
     if (item.embedded or "").startswith("core:"):
         made = _("recortado por este proyecto") if item.key in _CUT else _("entrenado por este proyecto")
         lines = [f"{lines[0]} · {made}"]
-    lines += [score_text(score) for score in scores_of(item)[:1]]
+    lines += [score_text(score) for score in main_scores(scores_of(item))]
     small = "  \n".join(f":small[{plain(line)}]" for line in lines)
     st.markdown(f":material/memory: **{plain(item.name(reader))}**  \n{small}")
     timing = getattr(outcome.result, "timing", None)
