@@ -19,6 +19,7 @@ from core.ui.server import door
 from core.ui.server.door import Door
 from core.ui.server.headers import headers, policy
 from core.ui.server.limits import Visitors
+from tests.load.visitors import in_a_loop
 
 HEADERS = {name.decode(): value.decode() for name, value in headers("https://huggingface.co")}
 SECRET = "a text of a visitor"
@@ -176,7 +177,7 @@ def put(chunks: list[bytes], *, silent: bool = False) -> tuple[list[str], int]:
         "headers": [(b"content-length", str(sum(map(len, chunks))).encode())],
         "client": ("203.0.113.7", 4711),
     }
-    asyncio.run(Door(refuses, Visitors(1, 1), Settings())(scope, receive, send))
+    in_a_loop(Door(refuses, Visitors(1, 1), Settings())(scope, receive, send))
     return events, read
 
 
