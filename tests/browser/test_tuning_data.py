@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import serve_app, settle
 from tests.browser.looks import UPLOAD, axe
@@ -89,6 +89,19 @@ def test_html_in_a_file_is_text(demo: str, open_page: OpenPage, tmp_path: Path) 
     assert page.locator("b", has_text="x").count() == 0
 
 
+def at_rest(locator: Locator) -> None:
+    """Waits until it has stopped moving: what a button opens stays where the button was when it was pressed."""
+    locator.scroll_into_view_if_needed()
+    before = None
+    for _look in range(100):
+        now = locator.bounding_box()
+        if now is not None and now == before:
+            return
+        before = now
+        locator.page.wait_for_timeout(300)
+    raise AssertionError("it never stopped moving")
+
+
 def test_what_is_taken_home_holds_no_formula(demo: str, open_page: OpenPage, tmp_path: Path) -> None:
     file = tmp_path / "datos.csv"
     file.write_text("texto;etiqueta\n" + ROWS.replace("Qué horror", "=HYPERLINK(A1)"), encoding="utf-8")
@@ -96,7 +109,9 @@ def test_what_is_taken_home_holds_no_formula(demo: str, open_page: OpenPage, tmp
     page.get_by_text("Tu archivo", exact=True).click()
     page.locator("input[type=file]").first.set_input_files(str(file))
     page.get_by_text("Ver ejemplos", exact=True).click()
-    page.get_by_text("Descargar los datos").click()
+    button = page.get_by_text("Descargar los datos")
+    at_rest(button)
+    button.click()
     with page.expect_download() as download:
         page.get_by_text("Los datos (CSV)").click()
     content = Path(download.value.path()).read_text(encoding="utf-8-sig")
