@@ -18,9 +18,11 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version_tuple
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from core.runtime.task import Task
+
+T = TypeVar("T")
 
 # A sign of life is sent this often while there is nothing else to say, in seconds.
 BEAT_S: Final = 0.5
@@ -134,10 +136,7 @@ class Seal:
         Raises:
             Forged: the proof is wrong.
         """
-        found = self._read(message)
-        if not isinstance(found, Call):
-            raise Forged
-        return found
+        return self._read(message, Call)
 
     def read_order(self, message: bytes) -> Order:
         """The order that was sent.
@@ -145,17 +144,17 @@ class Seal:
         Raises:
             Forged: the proof is wrong.
         """
-        found = self._read(message)
-        if not isinstance(found, Order):
-            raise Forged
-        return found
+        return self._read(message, Order)
 
-    def _read(self, message: bytes) -> Any:
+    def _read(self, message: bytes, kind: type[T]) -> T:
         proof, data = message[:_PROOF], message[_PROOF:]
         if not hmac.compare_digest(proof, self._proof(b"call", data)):
             raise Forged
         self._call = proof
-        return pickle.loads(data)
+        found = pickle.loads(data)
+        if not isinstance(found, kind):
+            raise Forged
+        return found
 
     def frame(self, kind: bytes, content: Any = None) -> bytes:
         """The next frame of the answer, its head included."""

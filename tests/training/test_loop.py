@@ -110,3 +110,15 @@ def test_orders_and_padding() -> None:
     assert sorted(shuffled(9, 1, 0)) == list(range(9))
     assert list(shuffled(9, 1, 0)) == list(shuffled(9, 1, 0)) != list(shuffled(9, 1, 1))
     assert padded([[1, 2, 3], [4]], 0).tolist() == [[1, 2, 3], [4, 0, 0]]
+
+
+def test_every_recipe_is_told_its_options_and_its_folder_is_made(tmp_path: Path) -> None:
+    from core.training.recipes import next_sentence
+
+    told = ["--data", "d", "--out", str(tmp_path / "a/b"), "--device", "cpu", "--learning-rate", "0.5", "--steps", "7"]
+    given, options = loop.command_line(
+        "next_sentence", next_sentence.Options, [*told, "--tone", "low"], lambda p: p.add_argument("--tone")
+    )
+    assert options == next_sentence.Options(steps=7, learning_rate=0.5)
+    assert (given.data, given.out, given.device, given.tone) == (Path("d"), tmp_path / "a/b", "cpu", "low")
+    assert given.out.is_dir()

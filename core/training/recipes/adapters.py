@@ -58,6 +58,7 @@ def build(
     seed: int = 1,
     dropout: bool = True,
     first: int = 0,
+    fresh: Sequence[str] = (),
 ) -> Any:
     """The encoder with a fresh head and a LoRA on every linear layer, ready to train.
 
@@ -70,6 +71,7 @@ def build(
         dropout: without it a CPU is twice as fast, most of all at attention, which then needs no matrix of
             random numbers as large as its weights; for runs that see each row about once.
         first: the lowest layer that gets a LoRA; below it nothing is learnt, and nothing computed backwards.
+        fresh: modules inside the encoder that its files lack, which are learnt and written whole, such as ``"pooler"``.
     """
     import torch
     import transformers
@@ -92,7 +94,7 @@ def build(
         lora_dropout=0.05 if dropout else 0.0,
         target_modules=["query", "key", "value", "dense"],
         layers_to_transform=list(range(first, model.config.num_hidden_layers)) if first else None,
-        modules_to_save=[name for name in outer if name != "dropout"],
+        modules_to_save=[*fresh, *(name for name in outer if name != "dropout")],
     )
     return get_peft_model(model, config)
 

@@ -7,17 +7,17 @@ word embeddings themselves, as in BERT) and the next-sentence classifier. Learns
 sentences and the documentation's English side, masked word by word and paired as in ``mini_beto``.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from core.training.recipes import adapters, mini_beto
 from core.training.recipes.corpora import Document, HeldOutIndex, Split, clean_paragraph, read_file
 from core.training.recipes.labelled import parallel
-from core.training.recipes.loop import Schedule, log, train
-from core.training.recipes.mini_beto import Batches, Special, Text, read_text
+from core.training.recipes.loop import Schedule, command_line, log, train
+from core.training.recipes.mini_beto import Batches, Special, Text, kept_text
 
 if TYPE_CHECKING:
     import torch
@@ -83,18 +83,10 @@ def documents(data: Path, source: str, split: Split) -> Iterator[Document]:
 
 def load_texts(data: Path, split: Split, tokenizer: "Tokenizer", cache: Path) -> dict[str, Text]:
     """The tokens of each source in one split, read once and kept under ``cache``."""
-    import numpy as np
-
     found: dict[str, Text] = {}
-    cache.mkdir(parents=True, exist_ok=True)
     for source in SOURCES:
         file = cache / f"{split}-{source}.npz"
-        if not file.is_file():
-            partial = file.with_suffix(".partial.npz")
-            np.savez(partial, **asdict(read_text(documents(data, source, split), tokenizer)))
-            partial.replace(file)
-        with np.load(file) as kept:
-            text = Text(**{name: kept[name] for name in ("ids", "begins", "ends", "documents")})
+        text = kept_text(file, partial(documents, data, source, split), tokenizer)
         if len(text.ids):
             found[source] = text
     return found
@@ -145,18 +137,8 @@ def held_batches(data: Path, cache: Path, split: Split = "test") -> Batches:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    import torch
-
-    parser = argparse.ArgumentParser(prog="python -m core.training.recipes.english_heads")
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    for name, default in asdict(Options()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    chosen = vars(parser.parse_args(arguments))
-    data, out, device = chosen.pop("data"), chosen.pop("out"), chosen.pop("device")
-    options = Options(**chosen)
-    out.mkdir(parents=True, exist_ok=True)
+    given, options = command_line("english_heads", Options, arguments)
+    data, out, device = given.data, given.out, given.device
     tokenizer = load_tokenizer()
     special = Special.of(tokenizer)
     texts = {split: load_texts(data, split, tokenizer, out / "text") for split in ("train", "dev", "test")}

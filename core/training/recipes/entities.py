@@ -7,10 +7,9 @@ Spanish (on mini-BETO): WikiANN, and sentences with its names (``names``). WikiN
 measures only.
 """
 
-import argparse
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +21,7 @@ from core.training.data import spans
 from core.training.recipes import adapters, names
 from core.training.recipes.corpora import HeldOutIndex
 from core.training.recipes.labelled import Tagged, btc, conllu_entities, parallel, wikigold, wnut
-from core.training.recipes.loop import Schedule, autocast, log, padded, tensors, train
+from core.training.recipes.loop import Schedule, autocast, command_line, log, padded, tensors, train
 
 if TYPE_CHECKING:
     import torch
@@ -187,19 +186,13 @@ def f1(model: Any, tokenizer: Any, sentences: Sequence[Tagged], device: str) -> 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    import torch
-
-    parser = argparse.ArgumentParser(prog="python -m core.training.recipes.entities", description="Train entities.")
-    parser.add_argument("--language", choices=sorted(BASES), required=True)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the labelled sets")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    for name, default in asdict(Options()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    given = parser.parse_args(arguments)
-    options = Options(given.epochs, given.batch, given.learning_rate, given.seed)
+    given, options = command_line(
+        "entities",
+        Options,
+        arguments,
+        lambda parser: parser.add_argument("--language", choices=sorted(BASES), required=True),
+    )
     base, data, out, device = BASES[given.language], given.data, given.out, given.device
-    out.mkdir(parents=True, exist_ok=True)
     tokenizer = adapters.load_tokenizer(base)
     found = training(data, given.language)
     log(out, {"train": len(found), "words": sum(len(sentence.words) for sentence in found)})

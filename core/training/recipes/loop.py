@@ -5,21 +5,24 @@ report. Batch ``i`` depends on the seed and on ``i`` alone, so a run that was cu
 last checkpoint stood.
 """
 
+import argparse
 import contextlib
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
     import torch
+
+Options = TypeVar("Options")
 
 CHECKPOINT_EVERY_S: Final = 600.0
 # Embeddings are tables, not maps: Muon's update makes no sense for them.
@@ -65,6 +68,39 @@ class Batches(Protocol):
 
 
 Losses = Callable[["torch.nn.Module", Mapping[str, "torch.Tensor"]], Mapping[str, "torch.Tensor"]]
+
+
+def command_line(
+    recipe: str,
+    options: type[Options],
+    arguments: Sequence[str] | None,
+    more: Callable[[argparse.ArgumentParser], object] | None = None,
+) -> tuple[argparse.Namespace, Options]:
+    """What every recipe is told: ``--data``, ``--out``, ``--device``, and each field of its options.
+
+    Args:
+        recipe: the module's name.
+        options: a dataclass whose fields all have defaults.
+        arguments: of the command; ``None`` for those that the process was started with.
+        more: adds what this recipe alone asks for.
+
+    Returns:
+        All that was given, with the folder ``out`` made, and the options.
+    """
+    import torch
+
+    parser = argparse.ArgumentParser(prog=f"python -m core.training.recipes.{recipe}", description=f"Train {recipe}.")
+    parser.add_argument("--data", type=Path, required=True, help="the folder with the data sets")
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    if more is not None:
+        more(parser)
+    own: Any = options
+    for field in fields(own):
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
+    given = parser.parse_args(arguments)
+    given.out.mkdir(parents=True, exist_ok=True)
+    return given, options(**{field.name: getattr(given, field.name) for field in fields(own)})
 
 
 def multiplies_bf16(device: str) -> bool:

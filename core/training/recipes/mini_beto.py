@@ -19,8 +19,9 @@ Wang et al. 2024 (multilingual E5), Sajjad et al. 2023 (which layers of a deep m
 import argparse
 import itertools
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +31,7 @@ import numpy.typing as npt
 from core.catalog import MODELS_FOLDER
 from core.training.recipes import e5
 from core.training.recipes.corpora import Corpus, Document, Split
-from core.training.recipes.loop import Schedule, autocast, log, tensors, train
+from core.training.recipes.loop import Schedule, autocast, command_line, log, tensors, train
 
 if TYPE_CHECKING:
     import torch
@@ -138,6 +139,17 @@ def _joined(documents: Iterator[Document]) -> Iterator[tuple[str, ...]]:
             yield from (document.paragraphs for document in group)
 
 
+def kept_text(file: Path, documents: Callable[[], Iterator[Document]], tokenizer: "Tokenizer") -> Text:
+    """The tokens of ``documents()``, read once and kept in ``file``, whole or not at all."""
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(".partial.npz")
+        np.savez(unfinished, **asdict(read_text(documents(), tokenizer)))
+        unfinished.replace(file)
+    with np.load(file) as kept:
+        return Text(**{name: kept[name] for name in Text.__slots__})
+
+
 def load_texts(data: Path, split: Split, cache: Path) -> dict[str, Text]:
     """The tokens of every source of ``SHARES`` in one split, read once and kept under ``cache``."""
     from tokenizers import Tokenizer
@@ -145,16 +157,9 @@ def load_texts(data: Path, split: Split, cache: Path) -> dict[str, Text]:
     texts: dict[str, Text] = {}
     corpus = Corpus(data)
     tokenizer = Tokenizer.from_file(str(VOCABULARY / "tokenizer.json"))
-    cache.mkdir(parents=True, exist_ok=True)
     for source in SHARES:
         file = cache / f"{split}-{source}.npz"
-        if not file.is_file():
-            text = read_text(corpus.iter_documents(source, split), tokenizer)
-            partial = file.with_suffix(".partial.npz")
-            np.savez(partial, **asdict(text))
-            partial.replace(file)
-        with np.load(file) as kept:
-            text = Text(**{name: kept[name] for name in ("ids", "begins", "ends", "documents")})
+        text = kept_text(file, partial(corpus.iter_documents, source, split), tokenizer)
         if len(text.ids):
             texts[source] = text
     return texts
@@ -489,23 +494,18 @@ def held_batches(data: Path, cache: Path, split: Split = "test") -> Batches:
     return Batches(load_texts(data, split, cache), special, ASKED)
 
 
+def _more(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--start", choices=("e5", "minilm"), default="e5", help="whose layers it begins with")
+    parser.add_argument("--begin-with", type=Path, help="the folder of a run whose last weights this one begins with")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     import torch
     from tokenizers import Tokenizer
 
-    parser = argparse.ArgumentParser(prog="python -m core.training.recipes.mini_beto", description="Train mini-BETO.")
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
-    parser.add_argument("--start", choices=("e5", "minilm"), default="e5", help="whose layers it begins with")
-    parser.add_argument("--begin-with", type=Path, help="the folder of a run whose last weights this one begins with")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    for name, default in asdict(Options()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    chosen = vars(parser.parse_args(arguments))
-    data, out, device, before, start = (chosen.pop(n) for n in ("data", "out", "device", "begin_with", "start"))
-    options = Options(**chosen)
-    out.mkdir(parents=True, exist_ok=True)
+    given, options = command_line("mini_beto", Options, arguments, _more)
+    data, out, device, before, start = given.data, given.out, given.device, given.begin_with, given.start
     tokenizer = Tokenizer.from_file(str(VOCABULARY / "tokenizer.json"))
     special = Special.of(tokenizer)
     texts = {split: load_texts(data, split, out / "text") for split in ("train", "dev", "test")}

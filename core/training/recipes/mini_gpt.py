@@ -10,11 +10,10 @@ Resumable; ``OUT/model`` is the ``save_pretrained`` layout.
 Sources: Radford et al. 2019 (GPT-2); Jordan et al. 2024 (Muon); bits per character as in Graves 2013.
 """
 
-import argparse
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +23,7 @@ import numpy.typing as npt
 
 from core.training.recipes import english_heads
 from core.training.recipes.corpora import Corpus, Split
-from core.training.recipes.loop import Schedule, autocast, log, train
+from core.training.recipes.loop import Schedule, autocast, command_line, log, train
 
 if TYPE_CHECKING:
     import torch
@@ -255,17 +254,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     import torch
 
-    parser = argparse.ArgumentParser(prog="python -m core.training.recipes.mini_gpt", description="Train mini-gpt.")
-    parser.add_argument("--language", choices=sorted(SHARES), default="es")
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    for name, default in asdict(Options()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    chosen = vars(parser.parse_args(arguments))
-    data, out, device, language = (chosen.pop(name) for name in ("data", "out", "device", "language"))
-    options = Options(**chosen)
-    out.mkdir(parents=True, exist_ok=True)
+    given, options = command_line(
+        "mini_gpt",
+        Options,
+        arguments,
+        lambda parser: parser.add_argument("--language", choices=sorted(SHARES), default="es"),
+    )
+    data, out, device, language = given.data, given.out, given.device, given.language
     tokenizer = train_tokenizer(data, out / "bpe.json", language)
     splits: tuple[Split, ...] = ("train", "dev", "test")
     texts = {split: load_ids(data, split, tokenizer, out / "text", language) for split in splits}

@@ -10,9 +10,8 @@ first token that the decoder reads says which language is wanted ("<es>", "<en>"
 everyday sentences, documentation and messages of free software. chrF (Popović 2015) by sacrebleu.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +21,7 @@ import numpy.typing as npt
 from core.training.recipes import adapters
 from core.training.recipes.corpora import HeldOutIndex, clean_paragraph, read_file
 from core.training.recipes.labelled import parallel
-from core.training.recipes.loop import Schedule, autocast, log, padded, shuffled, train
+from core.training.recipes.loop import Schedule, autocast, command_line, log, padded, shuffled, train
 
 if TYPE_CHECKING:
     import torch
@@ -377,16 +376,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import torch
     from transformers import BertModel
 
-    parser = argparse.ArgumentParser(prog="python -m core.training.recipes.mini_mt", description="Train mini-mt.")
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    for name, default in asdict(Options()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    chosen = vars(parser.parse_args(arguments))
-    data, out, device = chosen.pop("data"), chosen.pop("out"), chosen.pop("device")
-    options = Options(**chosen)
-    out.mkdir(parents=True, exist_ok=True)
+    given, options = command_line("mini_mt", Options, arguments)
+    data, out, device = given.data, given.out, given.device
     tokenizer = build_tokenizer(adapters.load_tokenizer(BASE).backend_tokenizer)
     found = rows(training(data), tokenizer)
     pieces = tokenizer.get_vocab_size()

@@ -8,9 +8,9 @@ Half of the pairs are neighbours, half have a second part from another document 
 the adapter changes the upper layers only: what they learn is a question about whole texts.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from core.training.recipes import adapters, english_heads
 from core.training.recipes.corpora import Corpus, Document, Split
-from core.training.recipes.loop import Schedule, autocast, log, padded, tensors, train
-from core.training.recipes.mini_beto import Text, read_text
+from core.training.recipes.loop import Schedule, autocast, command_line, log, padded, tensors, train
+from core.training.recipes.mini_beto import Text, kept_text
 
 if TYPE_CHECKING:
     import torch
@@ -73,15 +73,9 @@ def documents(data: Path, source: str, split: Split) -> Iterator[Document]:
 def load_texts(data: Path, split: Split, tokenizer: "Tokenizer", cache: Path) -> dict[str, Text]:
     """The tokens of each source in one split, read once and kept under ``cache``."""
     found: dict[str, Text] = {}
-    cache.mkdir(parents=True, exist_ok=True)
     for source in SHARES:
         file = cache / f"{split}-{source}.npz"
-        if not file.is_file():
-            partial = file.with_suffix(".partial.npz")
-            np.savez(partial, **asdict(read_text(documents(data, source, split), tokenizer)))
-            partial.replace(file)
-        with np.load(file) as kept:
-            text = Text(**{name: kept[name] for name in ("ids", "begins", "ends", "documents")})
+        text = kept_text(file, partial(documents, data, source, split), tokenizer)
         if len(text.documents) > 2:
             found[source] = text
     return found
@@ -246,53 +240,32 @@ def scores(model: Any, texts: Mapping[str, Text], device: str, pairs: int = 1500
 
 
 def build_model(rank: int = 16, seed: int = 1) -> Any:
-    """mini-e5 with a LoRA on its upper layers, a pooler and a classifier of its own."""
-    import torch
-    from peft import LoraConfig, get_peft_model
+    """mini-e5 with a LoRA on its upper layers that begins as ``START``'s, a pooler and a classifier of its own."""
     from safetensors.torch import load_file
-    from transformers import BertForSequenceClassification
 
-    torch.manual_seed(seed)
-    model = BertForSequenceClassification.from_pretrained(
-        str(adapters.base_folder(BASE)),
-        dtype=torch.float32,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        id2label=dict(enumerate(LABELS)),
-        label2id={label: index for index, label in enumerate(LABELS)},
+    model = adapters.build(
+        BASE,
+        "SequenceClassification",
+        LABELS,
+        rank=rank,
+        seed=seed,
+        dropout=False,
+        first=FIRST_LAYER,
+        fresh=("pooler",),
     )
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=2 * rank,
-        lora_dropout=0.0,
-        target_modules=["query", "key", "value", "dense"],
-        layers_to_transform=list(range(FIRST_LAYER, model.config.num_hidden_layers)),
-        modules_to_save=["pooler", "classifier"],
-    )
-    wrapped: Any = get_peft_model(model, config)
     known = {
         f"{name.removesuffix('.weight')}.default.weight": weight.float()
         for name, weight in load_file(adapters.base_folder(START) / "adapter_model.safetensors").items()
         if "lora_" in name
     }
-    wrapped.load_state_dict(known, strict=False)
-    return wrapped
+    model.load_state_dict(known, strict=False)
+    return model
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    import torch
-
-    parser = argparse.ArgumentParser(prog="python -m core.training.recipes.next_sentence", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    for name, default in asdict(Options()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    chosen = vars(parser.parse_args(arguments))
-    data, out, device = chosen.pop("data"), chosen.pop("out"), chosen.pop("device")
-    options = Options(**chosen)
-    out.mkdir(parents=True, exist_ok=True)
+    given, options = command_line("next_sentence", Options, arguments)
+    data, out, device = given.data, given.out, given.device
     words = adapters.load_tokenizer(BASE).backend_tokenizer
     texts = {split: load_texts(data, split, words, out / "text") for split in ("train", "dev", "test")}
     for split, found in texts.items():

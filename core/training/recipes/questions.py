@@ -9,11 +9,10 @@ questions stand beside another paragraph of their article, which doesn't answer 
 point at [CLS], as for SQuAD 2.0 (Devlin et al. 2018).
 """
 
-import argparse
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +22,7 @@ import numpy.typing as npt
 from core.training.recipes import adapters
 from core.training.recipes.corpora import HeldOutIndex, read_file
 from core.training.recipes.labelled import Question, english_lines, qamr, squad, squad_english, titles
-from core.training.recipes.loop import Schedule, autocast, log, padded, tensors, train
+from core.training.recipes.loop import Schedule, autocast, command_line, log, padded, tensors, train
 from core.training.tuning.scores import answer_f1, bare_answer
 
 if TYPE_CHECKING:
@@ -276,19 +275,13 @@ def score(model: Any, tokenizer: Any, questions: Sequence[Question], device: str
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    import torch
-
-    parser = argparse.ArgumentParser(prog="python -m core.training.recipes.questions", description="Train questions.")
-    parser.add_argument("--language", choices=sorted(BASES), required=True)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the labelled sets")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    for name, default in asdict(Options()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    given = parser.parse_args(arguments)
-    options = Options(given.epochs, given.batch, given.learning_rate, given.seed)
+    given, options = command_line(
+        "questions",
+        Options,
+        arguments,
+        lambda parser: parser.add_argument("--language", choices=sorted(BASES), required=True),
+    )
     base, data, out, device = BASES[given.language], given.data, given.out, given.device
-    out.mkdir(parents=True, exist_ok=True)
     tokenizer = adapters.load_tokenizer(base)
     asked = training(data, given.language)
     found = rows([*asked, *mismatched(asked)], tokenizer)

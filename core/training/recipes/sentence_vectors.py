@@ -7,9 +7,8 @@ vector that all-MiniLM-L6-v2 gives its translation (Reimers & Gurevych 2020), an
 batch's other sentences. So heads that were learnt in English work on Spanish, too.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.training.recipes import adapters, mini_mt
-from core.training.recipes.loop import Schedule, autocast, log, padded, tensors, train
+from core.training.recipes.loop import Schedule, autocast, command_line, log, padded, tensors, train
 
 if TYPE_CHECKING:
     import torch
@@ -147,18 +146,8 @@ def score(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    import torch
-
-    parser = argparse.ArgumentParser(prog="python -m core.training.recipes.sentence_vectors")
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the pairs")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    for name, default in asdict(Options()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    chosen = vars(parser.parse_args(arguments))
-    data, out, device = chosen.pop("data"), chosen.pop("out"), chosen.pop("device")
-    options = Options(**chosen)
-    out.mkdir(parents=True, exist_ok=True)
+    given, options = command_line("sentence_vectors", Options, arguments)
+    data, out, device = given.data, given.out, given.device
     tokenizer = adapters.load_tokenizer(STUDENT)
     pairs = mini_mt.training(data)
     goals = targets(pairs, out / "targets.npy", device)

@@ -11,7 +11,7 @@ everyday sentence pairs, and the Spanish side learns from what it is sure of. SS
 import argparse
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +34,7 @@ from core.training.recipes.labelled import (
     sst2_test,
     without_repeats,
 )
-from core.training.recipes.loop import Schedule, autocast, log, tensors, train
+from core.training.recipes.loop import Schedule, autocast, command_line, log, tensors, train
 
 if TYPE_CHECKING:
     import torch
@@ -157,23 +157,16 @@ def load(folder: Path, base: str, device: str) -> Any:
     return model.to(device).eval()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    import torch
-
-    parser = argparse.ArgumentParser(prog="python -m core.training.recipes.sentiment", description="Train sentiment.")
+def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--language", choices=sorted(BASES), required=True)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the text sets")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; a run that is there goes on")
     english = MODELS_FOLDER / "sentiment-en"
     parser.add_argument("--english", type=Path, default=english, help="for Spanish: the folder of the English model")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    for name, default in asdict(Options()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    given = parser.parse_args(arguments)
-    options = Options(given.epochs, given.batch, given.learning_rate, given.seed)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    given, options = command_line("sentiment", Options, arguments, _more)
     base, data, out, device = BASES[given.language], given.data, given.out, given.device
-    out.mkdir(parents=True, exist_ok=True)
     tokenizer = adapters.load_tokenizer(base)
     items = english_training(data) if given.language == "en" else carried_labels(data, given.english, device)
     counts = {LABELS[label]: sum(item.label == label for item in items) for label in (NEGATIVE, NEUTRAL, POSITIVE)}
