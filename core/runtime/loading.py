@@ -6,7 +6,7 @@ import logging
 import pickle
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -252,6 +252,20 @@ def _read_weights(entry: ModelEntry, folder: Path, device: Device) -> "PreTraine
     return loaded
 
 
+@contextmanager
+def _unreported() -> Iterator[None]:
+    """The library says nothing meanwhile of weights that a file lacks or has besides: the caller looks for itself."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    level = transformers.utils.logging.get_verbosity()
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        transformers.utils.logging.set_verbosity(level)
+
+
 def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = CPU) -> "PreTrainedModel":
     """An encoder with a LoRA adapter merged into its weights, and the adapter's head on top.
 
@@ -270,7 +284,6 @@ def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = C
     import transformers
     from safetensors.torch import load_file
 
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     scale = settings["lora_alpha"] / settings["r"]
     brought = {
@@ -279,10 +292,8 @@ def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = C
     }
     config = transformers.AutoConfig.from_pretrained(str(adapter), local_files_only=True)
     auto = getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel")
-    level = transformers.utils.logging.get_verbosity()
-    # The library would report the head as missing: it comes from the adapter, and that is checked below.
-    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
+    # The head is missing: it comes from the adapter, and that is checked below.
+    with _unreported():
         model, info = auto.from_pretrained(
             str(base),
             config=config,
@@ -291,8 +302,6 @@ def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = C
             local_files_only=True,
             output_loading_info=True,
         )
-    finally:
-        transformers.utils.logging.set_verbosity(level)
     weights = dict(model.named_parameters())
     changed: set[str] = set()
     try:
@@ -338,7 +347,6 @@ def with_encoder(encoder: Path, decoder: Path, layers: int, device: Device = CPU
     import torch
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     causal: Any = transformers.AutoModelForCausalLM
     options: dict[str, Any] = {
         "dtype": dtype_for(device),
@@ -346,14 +354,13 @@ def with_encoder(encoder: Path, decoder: Path, layers: int, device: Device = CPU
         "local_files_only": True,
         "output_loading_info": True,
     }
-    level = transformers.utils.logging.get_verbosity()
-    # The library would report the upper layers as left over, which they are meant to be.
-    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
-        reading, read = transformers.AutoModel.from_pretrained(
-            str(encoder), num_hidden_layers=layers, add_pooling_layer=False, **options
-        )
-        writing, written = causal.from_pretrained(str(decoder), **options)
+        # The encoder's upper layers are left over, as they are meant to be.
+        with _unreported():
+            reading, read = transformers.AutoModel.from_pretrained(
+                str(encoder), num_hidden_layers=layers, add_pooling_layer=False, **options
+            )
+            writing, written = causal.from_pretrained(str(decoder), **options)
     except (torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:
@@ -362,8 +369,6 @@ def with_encoder(encoder: Path, decoder: Path, layers: int, device: Device = CPU
                 name=decoder.name
             )
         ) from error
-    finally:
-        transformers.utils.logging.set_verbosity(level)
     absent = sorted({*read["missing_keys"], *written["missing_keys"]})
     if absent:
         raise ModelUnavailable(

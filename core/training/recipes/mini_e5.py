@@ -12,7 +12,7 @@ cut into smaller ones that the model knows as well. Cutting a vocabulary like th
 import argparse
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -129,20 +129,32 @@ def export(model: "BertModel", words: "Tokenizer", folder: Path) -> None:
     """
     import copy
 
+    copy.deepcopy(model).half().cpu().save_pretrained(folder)  # type: ignore[no-untyped-call]
+    to_eight_bits(folder, ("embeddings.word_embeddings.weight",))
+    save_tokenizer(words, folder, WINDOW)
+
+
+def to_eight_bits(folder: Path, names: Container[str]) -> None:
+    """Writes some tensors of ``folder``'s weights again, in float8: four bits of exponent and three of fraction."""
     import torch
     from safetensors.torch import load_file, save_file
+
+    file = folder / "model.safetensors"
+    state = {
+        name: weight.to(torch.float8_e4m3fn) if name in names else weight for name, weight in load_file(file).items()
+    }
+    save_file(state, file, metadata={"format": "pt"})
+
+
+def save_tokenizer(words: "Tokenizer", folder: Path, window: int, more: Sequence[str] = ()) -> None:
+    """Writes a tokenizer with XLM-R's marks, and ``more`` special tokens, in the ``save_pretrained`` layout."""
     from transformers import PreTrainedTokenizerFast
 
-    copy.deepcopy(model).half().cpu().save_pretrained(folder)  # type: ignore[no-untyped-call]
-    file = folder / "model.safetensors"
-    state = load_file(file)
-    name = "embeddings.word_embeddings.weight"
-    state[name] = state[name].to(torch.float8_e4m3fn)
-    save_file(state, file, metadata={"format": "pt"})
     whole: Any = PreTrainedTokenizerFast
+    added = {"additional_special_tokens": list(more)} if more else {}
     whole(
         tokenizer_object=words,
-        model_max_length=WINDOW,
+        model_max_length=window,
         bos_token="<s>",
         cls_token="<s>",
         eos_token="</s>",
@@ -150,6 +162,7 @@ def export(model: "BertModel", words: "Tokenizer", folder: Path) -> None:
         pad_token="<pad>",
         unk_token="<unk>",
         mask_token=MASK,
+        **added,
     ).save_pretrained(folder)
 
 

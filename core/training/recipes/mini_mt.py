@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from core.training.recipes import adapters
+from core.training.recipes import adapters, mini_e5
 from core.training.recipes.corpora import HeldOutIndex, clean_paragraph, read_file
 from core.training.recipes.labelled import parallel
 from core.training.recipes.loop import Schedule, autocast, command_line, log, padded, shuffled, train
@@ -346,29 +346,10 @@ def export(model: Any, tokenizer: "Tokenizer", folder: Path) -> None:
     """
     import copy
 
-    import torch
-    from safetensors.torch import load_file, save_file
-    from transformers import PreTrainedTokenizerFast
-
     copy.deepcopy(model.decoder).half().cpu().save_pretrained(folder)
-    file = folder / "model.safetensors"
-    state = {
-        name: weight.to(torch.float8_e4m3fn) if weight.ndim == 2 else weight for name, weight in load_file(file).items()
-    }
-    save_file(state, file, metadata={"format": "pt"})
-    whole: Any = PreTrainedTokenizerFast
-    whole(
-        tokenizer_object=tokenizer,
-        model_max_length=LONGEST * 4,
-        bos_token="<s>",
-        cls_token="<s>",
-        eos_token="</s>",
-        sep_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        mask_token="<mask>",
-        additional_special_tokens=list(WANTED.values()),
-    ).save_pretrained(folder)
+    matrices = {name for name, weight in model.decoder.state_dict().items() if weight.ndim == 2}
+    mini_e5.to_eight_bits(folder, matrices)
+    mini_e5.save_tokenizer(tokenizer, folder, LONGEST * 4, list(WANTED.values()))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
