@@ -3,13 +3,17 @@
 import hashlib
 import json
 import logging
+import os
 import pickle
 import struct
-from collections.abc import Iterator
+import threading
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import cachetools
 
 from core.catalog import ModelEntry
 from core.catalog import entry as catalogue_entry
@@ -37,6 +41,11 @@ _TOKENIZERS: Final = (
 _LONGEST_HEADER: Final = 100 * 2**20
 # A body without a head never uses its pooler, and BETO's files hold none.
 _UNUSED_IN_A_BODY: Final = "pooler."
+
+_State = tuple[tuple[str, int, int, int], ...]
+# Folders that were found whole, in the state they were in.
+_whole: Final[cachetools.LRUCache[Hashable, bool]] = cachetools.LRUCache(maxsize=256)
+_whole_lock: Final = threading.Lock()
 
 _log = logging.getLogger(__name__)
 
@@ -108,9 +117,39 @@ def missing_files(folder: Path, entry: ModelEntry) -> list[str]:
     return list(_problems(folder, entry))
 
 
+def _state(folder: Path) -> _State | None:
+    """Each file's name, length, inode and time of change; ``None`` where there is no such folder, or it just changes.
+
+    One look at the folder and one at each file: every request asks for this, often a room at once.
+    """
+    try:
+        with os.scandir(folder) as files:
+            return tuple(
+                sorted(
+                    (file.name, found.st_size, found.st_ino, found.st_mtime_ns)
+                    for file in files
+                    for found in (file.stat(),)
+                )
+            )
+    except OSError:
+        return None
+
+
 def model_files_complete(folder: Path, entry: ModelEntry) -> bool:
     """Whether ``folder`` holds configuration, tokenizer and all the weights, none of them cut short."""
-    return folder.is_dir() and not missing_files(folder, entry)
+    state = _state(folder)
+    if not state:
+        return False
+    weights = entry.weights
+    known = (folder, state, weights and weights.base, weights and weights.format)
+    with _whole_lock:
+        if known in _whole:
+            return True
+    if missing_files(folder, entry):
+        return False
+    with _whole_lock:
+        _whole[known] = True
+    return True
 
 
 def _folders(entry: ModelEntry, settings: Settings) -> Iterator[Located]:
@@ -145,13 +184,12 @@ def files_revision(entry: ModelEntry, settings: Settings) -> str:
     place = locate_model(entry, settings)
     if place is None:
         return ""
-    found = hashlib.sha256(str(place.folder).encode("utf-8", "surrogateescape"))
-    try:
-        for file in sorted(place.folder.iterdir()):
-            stat = file.stat()
-            found.update(f"\0{file.name} {stat.st_size} {stat.st_ino} {stat.st_mtime_ns}".encode(errors="replace"))
-    except OSError:  # somebody is at it
+    state = _state(place.folder)
+    if state is None:  # somebody is at it
         return ""
+    found = hashlib.sha256(str(place.folder).encode("utf-8", "surrogateescape"))
+    for name, *numbers in state:
+        found.update(f"\0{name} {' '.join(map(str, numbers))}".encode(errors="replace"))
     if entry.weights is not None and entry.weights.needs:
         found.update(files_revision(catalogue_entry(entry.weights.needs), settings).encode())
     return found.hexdigest()[:16]
@@ -266,22 +304,18 @@ def _unreported() -> Iterator[None]:
         transformers.utils.logging.set_verbosity(level)
 
 
-def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = CPU) -> "PreTrainedModel":
-    """An encoder with a LoRA adapter merged into its weights, and the adapter's head on top.
+def _take_in(model: Any, adapter: Path) -> set[str]:
+    """Merges a LoRA adapter into a model's weights, and puts in what the adapter brings besides.
 
     The files are in the layout of the peft library, whose import alone would take longer than all of this.
 
-    Args:
-        base: the encoder's folder.
-        adapter: the folder of ``adapter_model.safetensors``, ``adapter_config.json`` and ``config.json``.
-        head: suffix of the Auto class; ``None`` for the body alone.
-        device: for the number format.
+    Returns:
+        The names of the weights that were put in whole.
 
     Raises:
-        ModelUnavailable: the adapter doesn't bring all of the head, or doesn't fit the encoder.
+        ModelUnavailable: the adapter is another model's.
     """
     import torch
-    import transformers
     from safetensors.torch import load_file
 
     settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
@@ -290,18 +324,6 @@ def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = C
         name.removeprefix("base_model.model."): weight
         for name, weight in load_file(adapter / "adapter_model.safetensors").items()
     }
-    config = transformers.AutoConfig.from_pretrained(str(adapter), local_files_only=True)
-    auto = getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel")
-    # The head is missing: it comes from the adapter, and that is checked below.
-    with _unreported():
-        model, info = auto.from_pretrained(
-            str(base),
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
     weights = dict(model.named_parameters())
     changed: set[str] = set()
     try:
@@ -320,8 +342,40 @@ def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = C
                 name=adapter.name
             )
         ) from error
+    return changed
+
+
+def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = CPU) -> "PreTrainedModel":
+    """An encoder with a LoRA adapter merged into its weights, and the adapter's head on top.
+
+    Args:
+        base: the encoder's folder.
+        adapter: the folder of ``adapter_model.safetensors``, ``adapter_config.json`` and ``config.json``.
+        head: suffix of the Auto class; ``None`` for the body alone.
+        device: for the number format.
+
+    Raises:
+        ModelUnavailable: the adapter doesn't bring all of the head, or doesn't fit the encoder.
+    """
+    import torch
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(str(adapter), local_files_only=True)
+    auto = getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel")
+    # The head is missing: it comes from the adapter, and that is checked below.
+    with _unreported():
+        model, info = auto.from_pretrained(
+            str(base),
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    changed = _take_in(model, adapter)
     # Tied weights are one tensor under two names, of which named_parameters lists the first.
-    absent = {name for name in info["missing_keys"] if name in weights} - changed
+    own = {name for name, _weight in model.named_parameters()}
+    absent = (own & set(info["missing_keys"])) - changed
     if absent:
         raise ModelUnavailable(
             _("A los archivos de «{name}» les faltan pesos ({first}…), así que no se usan.").format(
@@ -398,6 +452,15 @@ def _kind(folder: Path) -> str:
         return ""
 
 
+def _encoder_of(entry: ModelEntry, settings: Settings) -> Path | None:
+    """The folder of the encoder that a decoder's entry names; ``None`` for any other model."""
+    if entry.weights is None or entry.weights.encoder is None:
+        return None
+    found = locate_model(catalogue_entry(entry.weights.encoder), settings)
+    assert found is not None  # or the decoder would not have been located
+    return found.folder
+
+
 def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelBundle:
     """Loads a model that is on this machine.
 
@@ -421,11 +484,16 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
             base = locate_model(catalogue_entry(entry.weights.base), settings)
             assert base is not None  # or the adapter would not have been located
             folder = base.folder
-            model = with_adapter(folder, place.folder, head, device)
-        elif entry.weights is not None and entry.weights.encoder:
-            half = locate_model(catalogue_entry(entry.weights.encoder), settings)
-            assert half is not None  # or the decoder would not have been located
-            model = with_encoder(half.folder, folder, entry.weights.encoder_layers, device)
+            half = _encoder_of(catalogue_entry(entry.weights.base), settings)
+            if half is None:
+                model = with_adapter(folder, place.folder, head, device)
+            else:
+                model = with_encoder(half, folder, entry.weights.encoder_layers)
+                _take_in(model, place.folder)
+                model = model.to(dtype_for(device))  # type: ignore[arg-type]
+        elif half := _encoder_of(entry, settings):
+            assert entry.weights is not None
+            model = with_encoder(half, folder, entry.weights.encoder_layers, device)
         else:
             model = _read_weights(entry, folder, device)
         model = model.to(torch.device(device.name)).eval()  # type: ignore[arg-type]
