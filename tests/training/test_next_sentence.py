@@ -5,8 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer
 
+from core.catalog import entry
+from core.runtime.device import CPU
+from core.runtime.loading import load_bundle
+from core.settings import Settings
 from core.training import samples
 from core.training.recipes import adapters, next_sentence
 from core.training.recipes.corpora import Document
@@ -112,6 +117,14 @@ def test_the_upper_layers_the_pooler_and_the_head_learn() -> None:
     assert any("classifier.modules_to_save" in name for name in learning)
     # What it begins with is another adapter, whose second matrices are no longer zero.
     assert any("lora_B" in name and float(w.detach().abs().sum()) > 0 for name, w in model.named_parameters())
+
+
+def test_a_head_for_this_very_task_is_gone_on_from() -> None:
+    shipped = load_bundle(entry("next-sentence"), Settings(offline=True, device="cpu"), CPU)
+    model = next_sentence.build_model("next-sentence").eval()
+    ids = torch.tensor([[0, 52, 64, 2, 2, 95, 24, 2]])
+    with torch.inference_mode():
+        assert torch.allclose(model(input_ids=ids).logits, shipped.model(input_ids=ids).logits, atol=1e-4)
 
 
 def test_the_samples_are_pairs_of_both_kinds_and_none_is_written_twice() -> None:

@@ -1,6 +1,6 @@
 """Next sentence in Spanish and English: whether B was written after A, as a LoRA adapter on mini-e5.
 
-    python -m core.training.recipes.next_sentence --data DIR --out DIR [--steps N]
+    python -m core.training.recipes.next_sentence --data DIR --out DIR [--steps N] [--start KEY]
 
 BERT learnt this beside masked words, from nothing; here a body that has read both languages learns it alone.
 Half of the pairs are neighbours, half have a second part from another document of the same source (Devlin et al.
@@ -51,13 +51,21 @@ _START, _STOP = 0, 2
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What decides a run; ``tokens`` is the size of a batch, whatever the length of its rows."""
+    """What decides a run.
+
+    Attributes:
+        steps: batches in all.
+        tokens: of a batch, whatever the length of its rows.
+        learning_rate: of AdamW.
+        seed: of the draw.
+        start: the adapter to begin with; a head for this very task, such as the one that ships, needs no easy pairs.
+    """
 
     steps: int = 4800
     tokens: int = 1536
     learning_rate: float = 4e-4
-    rank: int = 16
     seed: int = 1
+    start: str = START
 
 
 def documents(data: Path, source: str, split: Split) -> Iterator[Document]:
@@ -239,25 +247,26 @@ def scores(model: Any, texts: Mapping[str, Text], device: str, pairs: int = 1500
     }
 
 
-def build_model(rank: int = 16, seed: int = 1) -> Any:
-    """mini-e5 with a LoRA on its upper layers that begins as ``START``'s, a pooler and a classifier of its own."""
+def build_model(start: str = START, seed: int = 1) -> Any:
+    """mini-e5 with a LoRA on its upper layers, a pooler and a classifier, which begin as those of ``start`` do."""
     from safetensors.torch import load_file
 
     model = adapters.build(
         BASE,
         "SequenceClassification",
         LABELS,
-        rank=rank,
         seed=seed,
         dropout=False,
         first=FIRST_LAYER,
         fresh=("pooler",),
     )
-    known = {
-        f"{name.removesuffix('.weight')}.default.weight": weight.float()
-        for name, weight in load_file(adapters.base_folder(START) / "adapter_model.safetensors").items()
-        if "lora_" in name
+    # peft writes weights without the names it gives adapters in memory.
+    names = {
+        name.replace(".modules_to_save.default", "").replace(".default", ""): name
+        for name, _weight in model.named_parameters()
     }
+    file = load_file(adapters.base_folder(start) / "adapter_model.safetensors")
+    known = {names[name]: weight.float() for name, weight in file.items() if name in names}
     model.load_state_dict(known, strict=False)
     return model
 
@@ -270,13 +279,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     texts = {split: load_texts(data, split, words, out / "text") for split in ("train", "dev", "test")}
     for split, found in texts.items():
         log(out, {"split": split, "tokens": {source: len(text.ids) for source, text in found.items()}})
-    model = build_model(options.rank, options.seed)
+    model = build_model(options.start, options.seed)
 
     def check(trained: Any) -> dict[str, Any]:
         return {name: own["right"] for name, own in scores(trained, texts["dev"], device, pairs=256).items()}
 
     schedule = Schedule(options.steps, options.learning_rate, warmup=0.06, seed=options.seed)
-    batches = Pairs(texts["train"], options.tokens, options.seed, easy=True)
+    batches = Pairs(texts["train"], options.tokens, options.seed, easy=options.start == START)
     train(model, batches, losses, schedule, out, device=device, options={"tokens": options.tokens}, check=check)
     adapters.export(model, BASE, out / "model")
     for name, own in scores(model, texts["test"], device).items():
