@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         default=None,
         description="Folder of the fine-tuning runs; unset, `~/.cache/taller/training`.",
     )
+    rooms_dir: Path | None = Field(
+        default=None,
+        description="Folder, common to all copies of the app, of the rooms of «Predice antes»; unset, each copy keeps "
+        "its own in memory.",
+    )
     training_at_once: int = Field(
         default=1,
         ge=1,
@@ -205,7 +210,16 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        *("models_dir", "data_dir", "training_dir", "public_url", "operator_token", "ray_address", "ray_secret"),
+        *(
+            "models_dir",
+            "data_dir",
+            "training_dir",
+            "rooms_dir",
+            "public_url",
+            "operator_token",
+            "ray_address",
+            "ray_secret",
+        ),
         mode="before",
     )
     @classmethod
@@ -213,7 +227,7 @@ class Settings(BaseSettings):
         # `TALLER_MODELS_DIR= make run` means "none", not the current folder.
         return None if value == "" else value
 
-    @field_validator("models_dir", "data_dir", "training_dir")
+    @field_validator("models_dir", "data_dir", "training_dir", "rooms_dir")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value else None

@@ -1,6 +1,8 @@
-"""Rooms: codes, counting, what is forgotten and when, and many at once."""
+"""Rooms: codes, counting, what is forgotten and when, many at once, and copies of the app that share a folder."""
 
+import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -22,9 +24,9 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def rooms(clock: Clock) -> Rooms:
-    return Rooms(clock)
+@pytest.fixture(params=["memory", "folder"])
+def rooms(clock: Clock, request: pytest.FixtureRequest, tmp_path: Path) -> Rooms:
+    return Rooms(tmp_path / "rooms" if request.param == "folder" else None, clock)
 
 
 def test_guesses_come_together(rooms: Rooms) -> None:
@@ -97,6 +99,65 @@ def test_a_whole_class_at_once(rooms: Rooms) -> None:
     for thread in threads:
         thread.join()
     assert rooms.tally(code, "q").counts == (("sí", 40), ("no", 20))
+
+
+def test_copies_that_share_a_folder_share_their_rooms(clock: Clock, tmp_path: Path) -> None:
+    one, other = Rooms(tmp_path, clock), Rooms(tmp_path, clock)
+    code = one.open()
+    assert code in other
+
+    def guess(rooms: Rooms, first: int) -> None:
+        for who in range(first, first + 20):
+            rooms.guess(code, "q", str(who), "sí" if who < 20 else "no")
+
+    threads = [threading.Thread(target=guess, args=given) for given in ((one, 0), (other, 20))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert one.tally(code, "q") == other.tally(code, "q")
+    assert dict(one.tally(code, "q").counts) == {"sí": 20, "no": 20}
+    # One of them goes; the other, and one that starts anew, still have it.
+    del one
+    assert Rooms(tmp_path, clock).tally(code, "q").people == other.tally(code, "q").people == 40
+    assert Rooms(None, clock).open() not in other
+
+
+def test_looking_keeps_a_room_open_for_all(clock: Clock, tmp_path: Path) -> None:
+    one, other = Rooms(tmp_path, clock), Rooms(tmp_path, clock)
+    code = one.open()
+    for _look in range(4):
+        clock.now += LIVES_S - 1
+        assert one.tally(code, "q").people == 0
+    assert code in other
+
+
+def test_what_is_forgotten_is_gone_from_the_file(clock: Clock, tmp_path: Path) -> None:
+    rooms = Rooms(tmp_path, clock)
+    code = rooms.open()
+    rooms.guess(code, "q", "a", "algo-muy-privado")
+    assert b"algo-muy-privado" in (tmp_path / "rooms.sqlite3").read_bytes()
+    clock.now += LIVES_S + 1
+    rooms.open()
+    assert b"algo-muy-privado" not in (tmp_path / "rooms.sqlite3").read_bytes()
+
+
+def test_a_file_that_does_not_answer_is_said_and_used_again_once_it_does(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WAIT_S", 0.05)
+    rooms = Rooms(tmp_path, clock)
+    code = rooms.open()
+    another = sqlite3.connect(tmp_path / "rooms.sqlite3", isolation_level=None)
+    another.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(QueueFull, match="no responden"):
+        rooms.guess(code, "q", "a", "uno")
+    another.execute("ROLLBACK")
+    rooms.guess(code, "q", "a", "uno")
+    assert rooms.tally(code, "q").people == 1
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(QueueFull, match="no responden"):
+        Rooms(tmp_path / "file" / "under", clock).open()
 
 
 def test_codes_are_read_as_people_type_them() -> None:

@@ -15,6 +15,7 @@ from core.errors import TallerError
 from core.i18n import format_number, ngettext
 from core.i18n import gettext as _
 from core.runtime.rooms import CODE_LENGTH, Rooms, tidy_code
+from core.settings import get_settings
 from core.ui import charts
 from core.ui.language import fragment
 from core.ui.messages import plain, show_error
@@ -36,8 +37,8 @@ _KEPT: Final = 200
 
 @st.cache_resource(show_spinner=False)
 def rooms() -> Rooms:
-    """The process's rooms."""
-    return Rooms()
+    """The process's rooms, or those of all copies that share a folder."""
+    return Rooms(get_settings().rooms_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,12 @@ def _tell_link() -> None:
 
 def _enter(code: str) -> None:
     session = st.session_state
-    if code in rooms():
+    try:
+        there = code in rooms()
+    except TallerError as error:
+        session[_PROBLEM] = str(error)
+        return
+    if there:
         session[ROOM], session[_PROBLEM] = code, ""
     else:
         session[_PROBLEM] = _("No hay ninguna sala {code}. Míralo otra vez, o pide que la abran de nuevo.").format(
