@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from core.runtime.bundle import ModelBundle
-from core.tasks.common import Clock, Timing, like_lengths, require_text
+from core.tasks.common import Clock, Timing, like_lengths, require_text, word_spans
 from core.tasks.gradients import Completeness, label_gradients
 
 if TYPE_CHECKING:
@@ -90,17 +90,13 @@ def probabilities(bundle: ModelBundle, texts: Sequence[str], lengths: Sequence[i
 
 
 def _words(bundle: ModelBundle, text: str) -> list[tuple[int, int]]:
-    """Where each word of the tokenizer stands, those behind the window left out."""
+    """Where each word stands, those behind the window left out."""
     with bundle.lock:
         encoded: Any = bundle.tokenizer(
             text, truncation=True, max_length=bundle.entry.window, return_offsets_mapping=True
         )
-    spans: dict[int, tuple[int, int]] = {}
-    for word, (start, end) in zip(encoded.word_ids(), encoded["offset_mapping"], strict=True):
-        if word is not None:
-            low, high = spans.get(word, (start, end))
-            spans[word] = (min(low, start), max(high, end))
-    return [spans[word] for word in sorted(spans)]
+    read = max((end for _start, end in encoded["offset_mapping"]), default=0)
+    return [(start, min(end, read)) for start, end in word_spans(text) if start < read]
 
 
 def _groups(words: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -164,7 +160,8 @@ class Classification:
         words = _words(bundle, text)
         sums = [0.0] * len(words)
         at = 0
-        for (start, _end), value in zip(spans, values, strict=True):
+        for (start, end), value in zip(spans, values, strict=True):
+            start += len(text[start:end]) - len(text[start:end].lstrip())  # SentencePiece counts the space before
             while at + 1 < len(words) and words[at + 1][0] <= start:
                 at += 1
             sums[at] += value

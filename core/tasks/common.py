@@ -1,5 +1,6 @@
 """What all tasks share: where the time went, what was cut, which word a token belongs to, and refusals."""
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,19 @@ class Token:
     start: int
     end: int
     special: bool
+
+
+# A run of letters and figures, with the accents that follow them by themselves, or a mark.
+WORD: Final = r"[\w\u0300-\u036f]+|[^\w\s]"
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Where each word and each mark of a text stands (code points), whatever a tokenizer calls a word.
+
+    BERT's tokenizers cut so before they look for pieces; those of SentencePiece only cut at white space, and "Lima,"
+    would be one word.
+    """
+    return [match.span() for match in re.finditer(WORD, text)]
 
 
 def entropy_bits(chances: "torch.Tensor") -> float:

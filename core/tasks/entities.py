@@ -6,12 +6,13 @@ A model tags pieces; people want words and spans. ``strategy`` says how a word g
 make one entity (IOB2; Ramshaw & Marcus 1995).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from core.runtime.bundle import ModelBundle
-from core.tasks.common import Clock, Timing, like_lengths, require_text
+from core.tasks.common import Clock, Timing, like_lengths, require_text, word_spans
 
 if TYPE_CHECKING:
     import torch
@@ -84,18 +85,6 @@ class _Piece:
     margin: int = -1
 
 
-def _word_spans(encoded: Any, place: int, text: str) -> list[tuple[int, int] | None]:
-    """The characters of each piece's word; ``None`` for special tokens."""
-    spans: dict[int, tuple[int, int]] = {}
-    ids = encoded.word_ids(place)
-    offsets = encoded["offset_mapping"][place]
-    for word, (start, end) in zip(ids, offsets, strict=True):
-        if word is not None:
-            low, high = spans.get(word, (start, end))
-            spans[word] = (min(low, start), max(high, end))
-    return [spans[word] if word is not None else None for word in ids]
-
-
 class Entities:
     """The task."""
 
@@ -116,9 +105,12 @@ class Entities:
         clock = Clock()
         with clock.part("tokenize"):
             texts = [require_text(request.text) for request in requests]
+            words = [word_spans(text) for text in texts]
             with bundle.lock:
+                # In words, as such models are trained.
                 encoded: Any = bundle.tokenizer(
-                    texts,
+                    [[text[start:end] for start, end in own] or [text] for text, own in zip(texts, words, strict=True)],
+                    is_split_into_words=True,
                     truncation=True,
                     max_length=bundle.entry.window,
                     stride=min(STRIDE, bundle.entry.window // 4),
@@ -142,28 +134,38 @@ class Entities:
             decoded = []
             for index, request in enumerate(requests):
                 own = [place for place, sample in enumerate(samples) if sample == index]
-                pieces = _merge(encoded, own, chances, request.text, bundle)
+                pieces = _merge(encoded, own, chances, words[index], bundle)
                 decoded.append((*_decode(request, pieces, labels), len(own)))
         timing = clock.timing()
         return [EntitiesResult(e, w, p, count, timing) for e, w, p, count in decoded]
 
 
 def _merge(
-    encoded: Any, places: Sequence[int], chances: Sequence["torch.Tensor"], text: str, bundle: ModelBundle
+    encoded: Any,
+    places: Sequence[int],
+    chances: Sequence["torch.Tensor"],
+    words: Sequence[tuple[int, int]],
+    bundle: ModelBundle,
 ) -> list[_Piece]:
     """The pieces of one text; one that stands in two windows is taken where it has more text around it."""
-    best: dict[tuple[int, int], _Piece] = {}
+    best: dict[tuple[int, int, int], _Piece] = {}
     for place in places:
-        offsets, words = encoded["offset_mapping"][place], _word_spans(encoded, place, text)
+        offsets, numbers = encoded["offset_mapping"][place], encoded.word_ids(place)
         names = bundle.tokenizer.convert_ids_to_tokens(encoded["input_ids"][place])
         size = len(offsets)
-        for index, ((start, end), word) in enumerate(zip(offsets, words, strict=True)):
-            if word is None or start == end:
+        # SentencePiece's mark of a space may be a piece of its own, and stands where the next one does.
+        seen: Counter[tuple[int, int]] = Counter()
+        for index, ((start, end), number) in enumerate(zip(offsets, numbers, strict=True)):
+            if number is None or start == end:
                 continue
+            word = words[number]
+            where = word[0] + start, word[0] + end
+            key = (*where, seen[where])
+            seen[where] += 1
             margin = min(index, size - 1 - index)
-            known = best.get((start, end))
+            known = best.get(key)
             if known is None or margin > known.margin:
-                best[start, end] = _Piece(word, start, end, names[index], chances[place][index], margin)
+                best[key] = _Piece(word, *where, names[index], chances[place][index], margin)
     return [best[key] for key in sorted(best)]
 
 
@@ -184,9 +186,7 @@ def _decode(
     text = request.text
     groups: list[list[_Piece]] = []
     for piece in pieces:
-        # A word that a window cut in two has different spans in both: what touches belongs together.
-        whole = request.strategy != "simple"
-        if whole and groups and piece.word[0] < groups[-1][-1].end and piece.start >= groups[-1][-1].end:
+        if groups and piece.word == groups[-1][-1].word and request.strategy != "simple":
             groups[-1].append(piece)
         else:
             groups.append([piece])

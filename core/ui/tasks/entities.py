@@ -10,6 +10,7 @@ from core.catalog import ModelEntry
 from core.i18n import format_percent, get_language, ngettext
 from core.i18n import gettext as _
 from core.runtime.task import Task
+from core.tasks.common import WORD
 from core.tasks.entities import EntitiesRequest, EntitiesResult
 from core.training.ours import display_name
 from core.ui.marked import Mark, marked_text
@@ -135,25 +136,28 @@ def _show(shown: Shown) -> None:
 def _code(request: EntitiesRequest, item: ModelEntry) -> str:
     own = "index" if request.strategy == "simple" else "word"
     return (
-        load_lines(item, "TokenClassification") + f"\ntext = {literal(request.text)}\n"
-        "encoded = tokenizer(text, truncation=True, max_length="
-        f'{item.window}, return_offsets_mapping=True, return_tensors="pt")\n'
+        "import re\n" + load_lines(item, "TokenClassification") + f"\ntext = {literal(request.text)}\n"
+        "found = [m.span() for m in "
+        f're.finditer(r"{WORD}", text)]\n'
+        "encoded = tokenizer([text[a:b] for a, b in found], is_split_into_words=True, truncation=True,\n"
+        f'                    max_length={item.window}, return_offsets_mapping=True, return_tensors="pt")\n'
         'offsets = encoded.pop("offset_mapping")[0].tolist()\n'
         "with torch.inference_mode():\n"
         "    tags = model(**encoded).logits.softmax(-1)[0]  # (tokens, tags)\n"
         "words = {}\n"
         "for index, word in enumerate(encoded.word_ids()):\n"
         "    if word is not None:\n"
-        f"        words.setdefault({own}, []).append(index)\n"
+        f"        words.setdefault({own}, []).append((index, found[word][0]))\n"
         f"strategy = {request.strategy!r}\n"
         "entities = []\n"
         'last = "O"\n'
         "for pieces in words.values():\n"
-        "    rows = tags[pieces]\n"
+        "    (first, begins), (last_piece, _) = pieces[0], pieces[-1]\n"
+        "    rows = tags[[index for index, _ in pieces]]\n"
         '    row = {"first": rows[0], "average": rows.mean(0), "simple": rows[0], '
         '"max": rows[rows.max(-1).values.argmax()]}[strategy]\n'
         "    tag = model.config.id2label[int(row.argmax())]\n"
-        "    start, end = offsets[pieces[0]][0], offsets[pieces[-1]][1]\n"
+        "    start, end = begins + offsets[first][0], begins + offsets[last_piece][1]\n"
         '    kind = tag.rpartition("-")[2]\n'
         '    if tag != "O" and not tag.startswith("B-") and kind == last:\n'
         "        entities[-1][2] = end\n"
