@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from core.training.recipes import english_heads
+from core.training.recipes import english_heads, mini_e5
 from core.training.recipes.corpora import Corpus, Split
 from core.training.recipes.loop import Schedule, autocast, command_line, log, train
 
@@ -239,12 +239,13 @@ def sample(model: Any, tokenizer: "Tokenizer", prompt: str, *, tokens: int = 60,
 
 
 def export(model: "GPT2LMHeadModel", tokenizer: "Tokenizer", folder: Path) -> None:
-    """Writes the ``save_pretrained`` layout in half precision, tokenizer included."""
+    """Writes the ``save_pretrained`` layout in half precision, its table of words in eight bits, and the tokenizer."""
     import copy
 
     from transformers import PreTrainedTokenizerFast
 
     copy.deepcopy(model).half().cpu().save_pretrained(folder)  # type: ignore[no-untyped-call]
+    mini_e5.to_eight_bits(folder, {"transformer.wte.weight"})
     marks = {"bos_token": END, "eos_token": END, "pad_token": END}
     whole: Any = PreTrainedTokenizerFast
     whole(tokenizer_object=tokenizer, model_max_length=CONTEXT, **marks).save_pretrained(folder)

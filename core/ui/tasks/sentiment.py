@@ -238,7 +238,7 @@ VIEW = TaskView(
     fields=(
         text_field(
             "text",
-            "La comida tardó una eternidad, pero el camarero fue encantador y el postre valió la pena.",
+            "El camarero fue encantador, pero la comida llegó tarde y fría.",
             "The food took forever, but the waiter was charming and the dessert was worth the wait.",
         ),
         choice_field("explain", *METHODS),
