@@ -90,8 +90,8 @@ def tuning_request(values: Mapping[str, Any]) -> TuningRequest:
 # weights with mini-BETO, too. A head on finished vectors costs milliseconds an epoch and has few weights: it goes round
 # more often, with longer strides.
 _DEFAULTS: Final[Mapping[tuple[TuningTask, Method], tuple[int, float, int]]] = {
-    ("classification", "head"): (15, 3e-3, 64),
-    ("classification", "full"): (3, 3e-4, 16),
+    ("classification", "head"): (15, 5e-3, 128),
+    ("classification", "full"): (3, 5e-4, 24),
     ("classification", "lora"): (5, 2e-3, 16),
     ("entities", "head"): (30, 3e-3, 32),
     ("entities", "full"): (10, 1e-3, 16),
