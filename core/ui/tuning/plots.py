@@ -157,7 +157,15 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, outside
         height=140 + 34 * len(names),
         margin=_MARGIN,
         font={"size": 13},
-        xaxis={"title": _("lo que dijo"), "side": "top", "tickangle": -45, "automargin": True, "type": "category"},
+        xaxis={
+            "title": _("lo que dijo"),
+            "side": "top",
+            "tickangle": -45,
+            "automargin": True,
+            "type": "category",
+            # The hits of "nothing" are the largest number and stand in the last column, narrow on a phone.
+            "range": [-0.5, len(names) - (0.2 if outside else 0.5)],
+        },
         yaxis={"title": _("lo correcto"), "autorange": "reversed", "automargin": True, "type": "category"},
     )
     return figure, _("Matriz de confusión.") + " " + ("; ".join(confused(labels, matrix, 12)) or _("Sin errores."))
