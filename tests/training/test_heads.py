@@ -114,6 +114,49 @@ def test_labels_stand_on_first_pieces(tokenizer: Any) -> None:
     assert all(label == entities.IGNORED for piece, label in asked if piece.startswith(("##", "[")))
 
 
+def test_of_wikianns_fragments_what_may_be_a_work_is_not_learnt() -> None:
+    (found,) = entities.three_kinds(
+        [
+            Tagged(
+                ("Ana", "leyó", "Hamlet", "en", "la", "Copa", "Davis", ",", "en", "abril"),
+                ("B-PER", "O", "O", "O", "O", "B-ORG", "I-ORG", "O", "O", "B-LOC"),
+            )
+        ]
+    )
+    assert found.tags == ("B-PER", "O", "?", "O", "O", "B-MISC", "I-MISC", "O", "O", "?")
+
+
+def test_of_a_word_that_may_be_anything_nothing_is_learnt(tokenizer: Any) -> None:
+    (row,) = entities.rows([Tagged(("He", "saw", "Hamlet"), ("O", "O", entities.UNSURE))], tokenizer)
+    assert [label for label in row["labels"] if label != entities.IGNORED] == [0, 0]
+
+
+def test_a_teacher_is_believed_where_it_is_sure_and_does_not_contradict_what_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ("Ana", "Ruiz", "vive", "en", "Lima", "con", "gatos", ",", "según", "Eva")
+    tags = ("B-PER", "I-PER", "O", "O", "B-LOC", "O", "B-ORG", "O", "O", "O")
+    sure = (0.99, 0.9, 0.9, 0.99, 0.5, 0.6, 0.9, 1.0, 1.0, 0.95)
+    guesses = [list(zip(tags, sure, strict=True))]
+    monkeypatch.setattr(entities, "chances", lambda *_given: guesses)
+    nothing_known: list[bool | None] = [None] * len(words)
+    (found,) = entities.taught(None, None, [(words, tuple(nothing_known))], "cpu")
+    # Unsure: a place it half believes, a word it half believes to be none. A name without a capital is none.
+    assert found.tags == ("B-PER", "I-PER", "O", "O", "?", "?", "O", "O", "O", "O")
+    proper = [False, False, *nothing_known[2:-1], True]
+    (known,) = entities.taught(None, None, [(words, tuple(proper))], "cpu")
+    assert known.tags[:2] == ("?", "?") and known.tags[-1] == "?"
+
+
+def test_unlabelled_sentences_come_in_words(shared_dir: Path) -> None:
+    found = entities.unlabelled(shared_dir / "data")
+    assert len(found) > 5_000
+    assert all(len(words) == len(proper) for words, proper in found)
+    (treebank,) = (own for own in found if " ".join(own[0]).startswith("De allí procedía la familia del escritor"))
+    named = [word for word, proper in zip(*treebank, strict=True) if proper]
+    assert named == ["Blas", "Pajarero", "Plaza", "San", "Pedro"]
+
+
 def test_entities_are_learnt(tokenizer: Any, tmp_path: Path) -> None:
     names = ["Ana", "Bob", "Eva", "Tom"]
     places = ["Lima", "Oslo", "Rome", "Cork"]
@@ -133,7 +176,7 @@ def test_no_english_original_of_a_spanish_test_is_learnt_from(shared_dir: Path) 
     asked = questions.training(data, "es")
     held = {q.group for test in questions.tests(data, "es").values() for q in test}
     english = {q.group for q in questions.squad_english(data)}
-    originals = questions._originals(data)
+    originals = questions.originals(data)
     assert held <= set(originals) and {originals[title] for title in held} <= english
     learnt = {q.group for q in asked}
     assert learnt & english and not learnt & {originals[title] for title in held}

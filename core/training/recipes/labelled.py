@@ -34,7 +34,8 @@ def _archive(path: Path) -> dict[str, bytes]:
         return {m.name: handle.read() for m in tar if m.isfile() and (handle := tar.extractfile(m)) is not None}
 
 
-def _text(data: Path, archive: str, name: str) -> str:
+def archive_text(data: Path, archive: str, name: str) -> str:
+    """A file of one of the archives."""
     return _archive(data / f"{archive}.tar.xz")[f"{archive}/{name}"].decode("utf-8", errors="replace")
 
 
@@ -54,7 +55,7 @@ _GROUPS: Final = {"1": NEGATIVE, "2": NEUTRAL, "3": POSITIVE}
 
 def goemotions(data: Path, split: str) -> Iterator[Labelled]:
     """Reddit comments with one of three feelings (Demszky et al. 2020); ambiguous and mixed ones left out."""
-    for line in _text(data, "sentiment", f"goemotions-en/sentiment_group/{split}.tsv").splitlines():
+    for line in archive_text(data, "sentiment", f"goemotions-en/sentiment_group/{split}.tsv").splitlines():
         text, labels, _id = line.split("\t")
         if labels in _GROUPS:
             yield Labelled(clean_paragraph(text.replace("[NAME]", "Sam")), _GROUPS[labels])
@@ -64,7 +65,7 @@ def rt_polarity(data: Path) -> Iterator[Labelled]:
     """Sentences of film reviews (Pang & Lee 2005)."""
     for name in _names(data, "sentiment", "rt-polarity-en/sentence_polarity/rt-polarity"):
         label = POSITIVE if name.endswith("pos") else NEGATIVE
-        for line in _text(data, "sentiment", name).splitlines():
+        for line in archive_text(data, "sentiment", name).splitlines():
             if line.strip():
                 yield Labelled(clean_paragraph(line), label)
 
@@ -72,7 +73,7 @@ def rt_polarity(data: Path) -> Iterator[Labelled]:
 def pros_and_cons(data: Path) -> Iterator[Labelled]:
     """What buyers liked and did not like (Ganapathibhotla & Liu 2008)."""
     for name in _names(data, "sentiment", "product_reviews-en/pros_cons/"):
-        for tag, text in re.findall(r"<(Pros|Cons)>(.*?)</\1>", _text(data, "sentiment", name)):
+        for tag, text in re.findall(r"<(Pros|Cons)>(.*?)</\1>", archive_text(data, "sentiment", name)):
             cleaned = clean_paragraph(text)
             if len(cleaned) > 8:
                 yield Labelled(cleaned, POSITIVE if tag == "Pros" else NEGATIVE)
@@ -83,14 +84,14 @@ def movie_reviews(data: Path) -> Iterator[Labelled]:
     for name in _names(data, "sentiment", "movie_reviews-en/movie_reviews/"):
         match = re.search(r"/(pos|neg)/", name)
         if match:
-            lines = [line for line in _text(data, "sentiment", name).splitlines() if len(line) > 20]
+            lines = [line for line in archive_text(data, "sentiment", name).splitlines() if len(line) > 20]
             for line in lines[-3:]:
                 yield Labelled(clean_paragraph(line), POSITIVE if match[1] == "pos" else NEGATIVE)
 
 
 def sst2_test(data: Path) -> list[Labelled]:
     """The 872 sentences on which SST-2 is reported (Socher et al. 2013); licence not stated: measures only."""
-    lines = _text(data, "sentiment", "sst2-en/test.tsv").splitlines()[1:]
+    lines = archive_text(data, "sentiment", "sst2-en/test.tsv").splitlines()[1:]
     pairs = (line.rsplit("\t", 1) for line in lines)
     return [Labelled(clean_paragraph(text), POSITIVE if label == "1" else NEGATIVE) for text, label in pairs]
 
@@ -102,7 +103,7 @@ def opener(data: Path, language: str) -> list[Labelled]:
         name = f"opener_hotels-{language}/{split}.json"
         if f"sentiment/{name}" not in _archive(data / "sentiment.tar.xz"):
             continue
-        for row in json.loads(_text(data, "sentiment", name)):
+        for row in json.loads(archive_text(data, "sentiment", name)):
             signs = {opinion["Polarity"] for opinion in row["opinions"]}
             text = clean_paragraph(untokenize(row["text"].split()))
             if signs == {"Positive"}:
@@ -194,7 +195,7 @@ def _tagged(pairs: Iterable[tuple[str, str]]) -> Tagged | None:
 
 def conllu_entities(data: Path, name: str) -> Iterator[Tagged]:
     """WikiANN and WikiNEuRal: number, word, tag; without redirects and wiki mark-up."""
-    for rows in _sentences(_text(data, "ner", name), lambda cells: (cells[1], cells[2])):
+    for rows in _sentences(archive_text(data, "ner", name), lambda cells: (cells[1], cells[2])):
         if "redirec" in rows[0][0].casefold():
             continue
         found = _tagged((word, tag) for word, tag in rows if word not in _WIKI_MARKS)
@@ -207,7 +208,7 @@ def btc(data: Path) -> Iterator[Tagged]:
     for part in "abefgh":
         name = f"btc-en/{part}.conll"
         if f"ner/{name}" in _archive(data / "ner.tar.xz"):
-            for rows in _sentences(_text(data, "ner", name), lambda cells: (cells[0], cells[-1])):
+            for rows in _sentences(archive_text(data, "ner", name), lambda cells: (cells[0], cells[-1])):
                 kept = [
                     (word, tag)
                     for index, (word, tag) in enumerate(rows)
@@ -226,7 +227,7 @@ def wnut(data: Path, split: str) -> Iterator[Tagged]:
         tag = cells[-1].strip()
         return cells[0], tag if tag == "O" else f"{tag[:2]}{_WNUT[tag[2:]]}"
 
-    for rows in _sentences(_text(data, "ner", f"wnut17-en/{files[split]}"), columns):
+    for rows in _sentences(archive_text(data, "ner", f"wnut17-en/{files[split]}"), columns):
         found = _tagged(rows)
         if found:
             yield found
@@ -234,7 +235,7 @@ def wnut(data: Path, split: str) -> Iterator[Tagged]:
 
 def wikigold(data: Path) -> list[Tagged]:
     """Wikigold (Balasuriya et al. 2009): clean, tagged by hand."""
-    rows = _sentences(_text(data, "ner", "wikigold-en/wikigold.conll"), lambda cells: (cells[0], cells[-1]))
+    rows = _sentences(archive_text(data, "ner", "wikigold-en/wikigold.conll"), lambda cells: (cells[0], cells[-1]))
     return [found for pairs in rows if pairs[0][0] != "-DOCSTART-" and (found := _tagged(pairs))]
 
 
@@ -261,7 +262,7 @@ def titles(lines: str) -> dict[str, str]:
 
 def english_lines(data: Path) -> str:
     """SQuAD 1.1's development questions but for XQuAD's paragraphs (Rajpurkar et al. 2016), as JSON lines."""
-    return _text(data, "qa", "squad-dev-minus-xquad/data.jsonl")
+    return archive_text(data, "qa", "squad-dev-minus-xquad/data.jsonl")
 
 
 def squad_english(data: Path) -> list[Question]:
@@ -275,10 +276,12 @@ _PTB: Final = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "``": '"'
 def qamr(data: Path) -> Iterator[Question]:
     """Questions on single sentences (Michael et al. 2018), the first annotator's answer."""
     sentences = dict(
-        line.split("\t", 1) for line in _text(data, "qa", "qamr-en/wiki-sentences.tsv").splitlines() if "\t" in line
+        line.split("\t", 1)
+        for line in archive_text(data, "qa", "qamr-en/wiki-sentences.tsv").splitlines()
+        if "\t" in line
     )
     for split in ("dev", "test"):
-        for line in _text(data, "qa", f"qamr-en/{split}.tsv").splitlines():
+        for line in archive_text(data, "qa", f"qamr-en/{split}.tsv").splitlines():
             cells = line.split("\t")
             words = [_PTB.get(word, word) for word in sentences.get(cells[0], "").split()]
             chosen = [int(number) for number in cells[6].split()] if cells[6] else []

@@ -90,6 +90,11 @@ def from_templates(names: Names, count: int, seed: int = 1) -> list[Tagged]:
     return found
 
 
+def split_words(sentence: str) -> tuple[str, ...]:
+    """Words and marks of a sentence, each by itself, as WikiANN and its like have them."""
+    return tuple(_WORD.findall(sentence))
+
+
 def labelled(sentence: str, known: Mapping[Name, str], common: Container[str]) -> Tagged | None:
     """A sentence with tags, or ``None`` where a capitalized word belongs to no known name.
 
@@ -98,7 +103,7 @@ def labelled(sentence: str, known: Mapping[Name, str], common: Container[str]) -
         known: kind of each name.
         common: words that are also written small: at the beginning of a sentence they are no name.
     """
-    words = tuple(_WORD.findall(sentence))
+    words = split_words(sentence)
     tags = ["O"] * len(words)
     at = 0
     while at < len(words):

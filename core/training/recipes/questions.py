@@ -62,7 +62,7 @@ def spanish(data: Path) -> list[Question]:
     return list(squad(read_file(data / _SQUAD_ES)))
 
 
-def _originals(data: Path) -> dict[str, str]:
+def originals(data: Path) -> dict[str, str]:
     """The English title of each Spanish article: its questions carry the same number in both."""
     english = titles(english_lines(data))
     return {title: english[own] for own, title in titles(read_file(data / _SQUAD_ES)).items() if own in english}
@@ -82,10 +82,10 @@ def training(data: Path, language: str) -> list[Question]:
         asked = spanish(data)
         own = [q for q in asked if not _held(q) and not index.repeats(q.context)]
         # Not even an answer that stands in the English original of a Spanish test was seen.
-        originals = _originals(data)
-        held_english = {originals[q.group] for q in asked if _held(q)}
+        known = originals(data)
+        held_english = {known[q.group] for q in asked if _held(q)}
         english = training(data, "en")
-        easy = [q for q in english if q.group not in set(originals.values())]
+        easy = [q for q in english if q.group not in set(known.values())]
         return [
             *own,
             *(q for q in squad_english(data) if q.group not in held_english),
