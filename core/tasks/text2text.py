@@ -14,7 +14,8 @@ from core.runtime.bundle import ModelBundle
 from core.tasks.common import Clock, Timing, require_text
 
 Kind = Literal["answer", "summary"]
-# What instruction-tuned T5s were taught to read; those made for summaries alone take their own prefix.
+# What instruction-tuned T5s were taught to read; those made for summaries alone take their own prefix. Two BERTs put
+# together read question and text as BERT does, one after the other.
 _ANSWER: Final = "Read the text and answer the question.\n\nText: {text}\n\nQuestion: {question}"
 _SUMMARY: Final = "summarize: {text}"
 
@@ -75,11 +76,15 @@ def prompt_for(bundle: ModelBundle, request: Text2TextRequest) -> str:
     Raises:
         InputInvalid: an answer without a question.
     """
+    kind = getattr(bundle.model.config, "model_type", "")
     if request.kind == "answer":
         if not request.question.strip():
             raise InputInvalid(_("Escribe una pregunta."))
+        if kind == "encoder-decoder":
+            gap = str(bundle.tokenizer.sep_token)
+            return f"{request.question}{gap}{gap}{request.text}"
         return _ANSWER.format(text=request.text, question=request.question)
-    if getattr(bundle.model.config, "model_type", "") in {"t5", "mt5"}:
+    if kind in {"t5", "mt5"}:
         return _SUMMARY.format(text=request.text)
     return request.text
 

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from core.catalog import entry
 from core.errors import InputInvalid, InputTooLong, ModelUnavailable
 from core.runtime.bundle import ModelBundle
-from core.tasks.text2text import TASK, Text2TextRequest, Text2TextResult, copied_share
+from core.runtime.device import CPU
+from core.runtime.loading import load_bundle
+from core.settings import Settings
+from core.tasks.text2text import TASK, Text2TextRequest, Text2TextResult, copied_share, prompt_for
 from tests.tasks.causal import decoder
 from tests.tasks.translators import translator
 
@@ -54,6 +58,12 @@ def test_the_text_is_the_librarys_and_the_figures_its_own(model: ModelBundle, be
 def test_an_answer_is_asked_for_in_words(model: ModelBundle) -> None:
     result = answer(model, Text2TextRequest(TEXT, "answer", "Who eats?", tokens=3))
     assert result.prompt.endswith("Question: Who eats?") and TEXT in result.prompt
+
+
+def test_two_berts_read_question_and_text_as_a_pair() -> None:
+    bundle = load_bundle(entry("mini-mt-en-es"), Settings(offline=True, device="cpu"), CPU)
+    prompt = prompt_for(bundle, Text2TextRequest("Ana nació en Lima.", "answer", "¿Dónde nació?"))
+    assert bundle.token_ids([prompt])[0] == bundle.tokenizer("¿Dónde nació?", "Ana nació en Lima.")["input_ids"]
 
 
 def test_t5_is_told_to_summarize(model: ModelBundle) -> None:

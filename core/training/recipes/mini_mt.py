@@ -264,13 +264,21 @@ def build_model(encoder: Any, pieces: int, taken: Sequence[int] = LAYERS, seed: 
     return model
 
 
-def losses(model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
-    """Cross-entropy of the next target piece, smoothed by a tenth as in Vaswani et al. 2017."""
+def losses(
+    model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"], *, reads: bool = False
+) -> dict[str, "torch.Tensor"]:
+    """Cross-entropy of the next target piece, smoothed by a tenth as in Vaswani et al. 2017.
+
+    Args:
+        model: the encoder-decoder.
+        batch: as from ``collate``.
+        reads: whether the encoder learns, too.
+    """
     import torch
     import torch.nn.functional as F
 
     both: Any = model
-    with torch.no_grad():
+    with torch.set_grad_enabled(reads):
         read = both.encoder(input_ids=batch["ids"], attention_mask=batch["attention"]).last_hidden_state
     labels = batch["labels"]
     # The decoder reads the mark of the language and all but the last piece, and writes what follows each.
@@ -294,13 +302,32 @@ def losses(model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"]) -> dic
 
 
 def translate(
-    model: Any, tokenizer: "Tokenizer", texts: Sequence[str], language: str, device: str, *, beams: int = 4
+    model: Any,
+    tokenizer: "Tokenizer",
+    texts: Sequence[str | tuple[str, str]],
+    language: str,
+    device: str,
+    *,
+    beams: int = 4,
+    window: int = 150,
+    most: int = 150,
 ) -> list[str]:
-    """Translations into ``language`` (``"es"`` or ``"en"``), longest together so that little is padded."""
+    """Translations into ``language`` (``"es"`` or ``"en"``), longest together so that little is padded.
+
+    Args:
+        model: the encoder-decoder.
+        tokenizer: its tokenizer.
+        texts: what is read; pairs of texts are read one after the other.
+        language: the mark with which the decoder begins.
+        device: where to compute.
+        beams: of beam search.
+        window: tokens that are read, at most.
+        most: tokens that are written, at most.
+    """
     import torch
 
     mark = tokenizer.token_to_id(WANTED[language])
-    encoded = [encoding.ids[:150] for encoding in tokenizer.encode_batch(list(texts))]
+    encoded = [encoding.ids[:window] for encoding in tokenizer.encode_batch(list(texts))]
     order = sorted(range(len(texts)), key=lambda index: -len(encoded[index]))
     found = [""] * len(texts)
     with torch.inference_mode(), autocast(device):
@@ -314,7 +341,7 @@ def translate(
                 eos_token_id=END,
                 pad_token_id=PAD,
                 num_beams=beams,
-                max_new_tokens=min(150, 2 * ids.shape[1] + 10),
+                max_new_tokens=min(most, 2 * ids.shape[1] + 10),
             )
             for index, row in zip(part, out.tolist(), strict=True):
                 found[index] = tokenizer.decode(row, skip_special_tokens=True).strip()
