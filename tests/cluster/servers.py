@@ -67,10 +67,11 @@ class Served:
 
 
 class Cluster:
-    """A Ray cluster of one replica in processes of its own."""
+    """A Ray cluster in processes of its own, of one replica unless there shall be more."""
 
-    def __init__(self, port: int, **environment: str) -> None:
+    def __init__(self, port: int, replicas: int = 1, **environment: str) -> None:
         self.port = port
+        self._replicas = replicas
         self._environment = environment
         self.restart()
 
@@ -84,7 +85,8 @@ class Cluster:
     def _starts(self) -> bool:
         """Starts it. Ray gives its own parts no more than half a minute, which a busy machine may need twice."""
         environment = os.environ | {"TALLER_RAY_SECRET": SECRET, "OMP_NUM_THREADS": "1"} | self._environment
-        command = [sys.executable, "-m", "core.cluster", "--replicas", "1", "--cluster-port", str(self.port)]
+        command = [sys.executable, "-m", "core.cluster", "--replicas", str(self._replicas)]
+        command += ["--cluster-port", str(self.port)]
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         if any(line.startswith("The cluster answers") for line in self.process.stdout):
