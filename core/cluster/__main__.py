@@ -27,7 +27,7 @@ def _free_port() -> int:
         return port
 
 
-def start(replicas: int, trainings: int, cluster_port: int, gpus: int) -> str:
+def start(replicas: int, trainings: int, cluster_port: int, gpus: int, least: int = 1) -> str:
     """Starts the cluster with the application on loopback; returns its address.
 
     Args:
@@ -35,6 +35,7 @@ def start(replicas: int, trainings: int, cluster_port: int, gpus: int) -> str:
         trainings: most fine-tuning runs at once; each takes a core.
         cluster_port: where it listens.
         gpus: cards to share among them.
+        least: copies that are there from the start.
     """
     # Read when Ray is imported, here and in all that it starts.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -55,7 +56,7 @@ def start(replicas: int, trainings: int, cluster_port: int, gpus: int) -> str:
     )
     serve.start(http_options={"host": "127.0.0.1", "port": cluster_port})
     options = Options(
-        min_replicas=1, max_replicas=replicas, gpus=gpus / replicas, memory_fraction=0.6 / replicas, target=4
+        min_replicas=least, max_replicas=replicas, gpus=gpus / replicas, memory_fraction=0.6 / replicas, target=4
     )
     serve.run(build(options), name="taller", route_prefix="/")
     return f"http://127.0.0.1:{cluster_port}"
@@ -65,6 +66,7 @@ def main() -> int:
     """Runs until it is told to end; the exit status is the app's."""
     parser = argparse.ArgumentParser(prog="python -m core.cluster", description=__doc__)
     parser.add_argument("--replicas", type=int, default=2, help="most copies, each with a core (2)")
+    parser.add_argument("--least", type=int, default=1, help="copies that are there from the start (1)")
     parser.add_argument("--trainings", type=int, default=1, help="most fine-tuning runs at once, each with a core (1)")
     parser.add_argument("--gpus", type=int, default=0, help="cards that they share (0)")
     parser.add_argument("--cluster-port", type=int, default=0, help="where the cluster listens (any free port)")
@@ -74,7 +76,11 @@ def main() -> int:
     ended = threading.Event()
     try:
         address = start(
-            max(1, chosen.replicas), max(0, chosen.trainings), chosen.cluster_port or _free_port(), chosen.gpus
+            max(1, chosen.replicas, chosen.least),
+            max(0, chosen.trainings),
+            chosen.cluster_port or _free_port(),
+            chosen.gpus,
+            max(1, chosen.least),
         )
     except ImportError as error:
         if (error.name or "").split(".")[0] != "ray":

@@ -1,6 +1,6 @@
 """The replicas as a Ray Serve application: ``serve run core.cluster.app:build`` (see ``serve.yaml``).
 
-Ray adds what one process can't: requests go to a replica that has their model in memory (``serve.multiplexed``),
+Ray adds what one process can't: a large model's requests go to a replica that has it in memory (``serve.multiplexed``),
 those that come within some milliseconds go to the engine together (``serve.batch``), and replicas come and go with
 the load, on as many machines as there are.
 """

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
+from core.catalog import entries
 from core.errors import ModelUnavailable, OutOfMemory, QueueFull, TallerError
 from core.i18n import get_language
 from core.i18n import gettext as _
@@ -34,6 +35,9 @@ _BROKEN_IN_A_ROW: Final = 3
 # Of a table's rows; a cluster adds a replica for every few requests.
 _PIECES: Final = 8
 _LONGEST_PAUSE_S: Final = 60.0
+# A model as small as those that ship is loaded in less than a second: any replica may answer, the one with least to
+# do. Ray sends a larger one's requests where it is in memory already, though others stand idle.
+_SMALL_PARAMETERS: Final = 50_000_000
 # Tasks of these modules are of the app's process itself, such as the question for its health.
 _OF_THE_APP: Final = ("core.ui.", "__main__")
 
@@ -57,6 +61,12 @@ class ClusterState:
     since: float
     answered: int
     local: int
+
+
+def _loads_anywhere(model: str) -> bool:
+    """Whether a model is so small that requests need not look for a replica that holds it."""
+    found = entries().get(model)
+    return found is not None and found.weights is not None and found.weights.parameters <= _SMALL_PARAMETERS
 
 
 class RayEngine(Engine):
@@ -156,7 +166,8 @@ class RayEngine(Engine):
         try:
             connection.putrequest("POST", f"{self._line.path}/")
             connection.putheader(wire.CODE_HEADER, wire.code_version())
-            connection.putheader(wire.MODEL_HEADER, quote(model, safe=""))
+            if not _loads_anywhere(model):
+                connection.putheader(wire.MODEL_HEADER, quote(model, safe=""))
             connection.putheader("Transfer-Encoding", "chunked")
             connection.endheaders()
             _send(connection, wire.head(wire.ANSWER, len(message)) + message)

@@ -85,7 +85,8 @@ class Cluster:
     def _starts(self) -> bool:
         """Starts it. Ray gives its own parts no more than half a minute, which a busy machine may need twice."""
         environment = os.environ | {"TALLER_RAY_SECRET": SECRET, "OMP_NUM_THREADS": "1"} | self._environment
-        command = [sys.executable, "-m", "core.cluster", "--replicas", str(self._replicas)]
+        copies = str(self._replicas)
+        command = [sys.executable, "-m", "core.cluster", "--least", copies, "--replicas", copies]
         command += ["--cluster-port", str(self.port)]
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None

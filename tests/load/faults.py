@@ -521,16 +521,18 @@ def _working(runs: Runs, ready: Callable[[RunFolder], bool] = gets_on) -> tuple[
     return here
 
 
-def _gets_on(run: RunFolder) -> Callable[[], bool]:
-    def said() -> int:
-        file = run.path / "progress.jsonl"
-        return file.stat().st_size if file.is_file() else 0
+def _written(run: RunFolder) -> int:
+    """How much of its progress a run has written, in bytes."""
+    file = run.path / "progress.jsonl"
+    return file.stat().st_size if file.is_file() else 0
 
-    told = said()
+
+def _gets_on(run: RunFolder) -> Callable[[], bool]:
+    told = _written(run)
 
     def goes_on() -> bool:
         state = run.state
-        return said() > told or (state is not None and state.status in OVER)
+        return _written(run) > told or (state is not None and state.status in OVER)
 
     return goes_on
 
@@ -595,7 +597,10 @@ def _fails_and_goes_on(
         return state is not None and state.status in OVER
 
     until(over, _FULL_S)
+    before = _written(run)
     relieve()
+    # Without room not even its failure could be written down: that comes now, or it gets on.
+    until(lambda: over() or _written(run) > before, _FULL_S)
     state = run.state
     if state is not None and state.status == "failed":
         if state.reason != reason:

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from core.catalog import entries
 from core.errors import InputInvalid, ModelUnavailable, TallerError
 from core.i18n import set_language
 from core.runtime.cluster_line import Trouble
 from core.runtime.device import CPU
 from core.runtime.engine import Engine, Outcome
 from core.runtime.pool import ModelPool
-from core.runtime.ray_engine import RayEngine, why_local
+from core.runtime.ray_engine import RayEngine, _loads_anywhere, why_local
 from core.runtime.stream import Stream
 from core.settings import Settings
 from core.tasks import fill_mask, generation
@@ -329,3 +330,9 @@ def test_the_secret_is_not_in_what_is_said(pool: ModelPool) -> None:
     engine = make(free_port(), pool)
     assert SECRET not in repr(engine.state()) + ask(engine).note
     engine.close()
+
+
+def test_requests_of_small_models_need_not_go_where_they_are_loaded() -> None:
+    shipped = [item for item in entries().values() if item.weights and item.embedded and item.tier == "workshop"]
+    assert len(shipped) > 10 and all(_loads_anywhere(item.key) for item in shipped)
+    assert not _loads_anywhere("qwen3") and not _loads_anywhere("org/name")
