@@ -58,7 +58,7 @@ def test_a_row_reads_question_and_text_and_writes_the_answer() -> None:
 
 
 def test_scores_by_hand() -> None:
-    assert writer.answer_scores(["lima", "the dog"], ASKED[:2]) == {"exact": 0.5, "f1": 0.5, "n": 2}
+    assert questions.answer_scores(["lima", "the dog"], ASKED[:2]) == {"exact": 0.5, "f1": 0.5, "n": 2}
     item = writer.Abstract("…", ("We train a small model.", "A model."))
     assert writer.summary_scores(["a small model"], [item])["f1"] == pytest.approx(2 * 2 / (2 + 4), abs=1e-4)
 

@@ -99,6 +99,26 @@ def build(
     return get_peft_model(model, config)
 
 
+def begin_as(model: Any, start: str, renamed: tuple[str, str] = ("", "")) -> None:
+    """Puts the weights of an adapter that ships into one of the same rank, as far as they have a place there.
+
+    Args:
+        model: with a LoRA; changed in place.
+        start: key of the adapter in the catalogue.
+        renamed: a part of its weights' names, and what stands there in ``model``'s.
+    """
+    from safetensors.torch import load_file
+
+    # peft writes weights without the names it gives adapters in memory.
+    names = {
+        name.replace(".modules_to_save.default", "").replace(".default", ""): name
+        for name, _weight in model.named_parameters()
+    }
+    file = load_file(base_folder(start) / "adapter_model.safetensors")
+    known = {name.replace(*renamed) if renamed[0] else name: weight.float() for name, weight in file.items()}
+    model.load_state_dict({names[name]: weight for name, weight in known.items() if name in names}, strict=False)
+
+
 class Shuffled:
     """Batches of rows, each row once an epoch in an order that depends on the seed and the epoch alone.
 

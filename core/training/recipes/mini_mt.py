@@ -142,12 +142,13 @@ def rows(pairs: Sequence[tuple[str, str]], tokenizer: "Tokenizer") -> list[dict[
         spanish = tokenizer.encode_batch([es for _en, es in part])
         for en, es in zip(english, spanish, strict=True):
             if max(len(en.ids), len(es.ids)) <= LONGEST:
-                found.append(_row(wanted["es"], en.ids, es.ids))
-                found.append(_row(wanted["en"], es.ids, en.ids))
+                found.append(row(wanted["es"], en.ids, es.ids))
+                found.append(row(wanted["en"], es.ids, en.ids))
     return found
 
 
-def _row(mark: int, source: list[int], target: list[int]) -> dict[str, npt.NDArray[np.uint16]]:
+def row(mark: int, source: list[int], target: list[int]) -> dict[str, npt.NDArray[np.uint16]]:
+    """What is read, and what shall be written: its first token gives way to the mark of the language."""
     return {"ids": np.array(source, dtype=np.uint16), "labels": np.array([mark, *target[1:]], dtype=np.uint16)}
 
 

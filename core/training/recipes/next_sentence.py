@@ -249,8 +249,6 @@ def scores(model: Any, texts: Mapping[str, Text], device: str, pairs: int = 1500
 
 def build_model(start: str = START, seed: int = 1) -> Any:
     """mini-e5 with a LoRA on its upper layers, a pooler and a classifier, which begin as those of ``start`` do."""
-    from safetensors.torch import load_file
-
     model = adapters.build(
         BASE,
         "SequenceClassification",
@@ -260,14 +258,7 @@ def build_model(start: str = START, seed: int = 1) -> Any:
         first=FIRST_LAYER,
         fresh=("pooler",),
     )
-    # peft writes weights without the names it gives adapters in memory.
-    names = {
-        name.replace(".modules_to_save.default", "").replace(".default", ""): name
-        for name, _weight in model.named_parameters()
-    }
-    file = load_file(adapters.base_folder(start) / "adapter_model.safetensors")
-    known = {names[name]: weight.float() for name, weight in file.items() if name in names}
-    model.load_state_dict(known, strict=False)
+    adapters.begin_as(model, start)
     return model
 
 

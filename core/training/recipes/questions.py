@@ -251,6 +251,16 @@ def answer(model: Any, tokenizer: Any, questions: Sequence[Question], device: st
     return [Guess(text, none > value) for value, text, none in found]
 
 
+def answer_scores(texts: Sequence[str], questions: Sequence[Question]) -> dict[str, Any]:
+    """SQuAD's measures: ``exact`` and ``f1``, the best over the right answers of each question."""
+    exact = f1 = 0.0
+    for text, question in zip(texts, questions, strict=True):
+        exact += max(bare_answer(text) == bare_answer(right) for _start, right in question.answers)
+        f1 += max(answer_f1(text, right) for _start, right in question.answers)
+    n = len(questions)
+    return {"exact": round(exact / n, 4), "f1": round(f1 / n, 4), "n": n}
+
+
 def score(model: Any, tokenizer: Any, questions: Sequence[Question], device: str) -> dict[str, Any]:
     """How good the best stretches are, and how well the model knows when there is none.
 
@@ -260,13 +270,8 @@ def score(model: Any, tokenizer: Any, questions: Sequence[Question], device: str
         doesn't, where the question stands beside another paragraph (left out where there are no such).
     """
     guesses = answer(model, tokenizer, questions, device)
-    exact = f1 = 0.0
-    for guess, question in zip(guesses, questions, strict=True):
-        exact += max(bare_answer(guess.text) == bare_answer(right) for _start, right in question.answers)
-        f1 += max(answer_f1(guess.text, right) for _start, right in question.answers)
-    n = len(questions)
-    answered = sum(not guess.refused for guess in guesses) / n
-    found = {"exact": round(exact / n, 4), "f1": round(f1 / n, 4), "n": n, "answered": round(answered, 4)}
+    answered = sum(not guess.refused for guess in guesses) / len(questions)
+    found = {**answer_scores([guess.text for guess in guesses], questions), "answered": round(answered, 4)}
     if wrong := mismatched(questions, 1.0, seed=2):
         refused = sum(guess.refused for guess in answer(model, tokenizer, wrong, device))
         found["refused"] = round(refused / len(wrong), 4)

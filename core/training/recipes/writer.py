@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from core.runtime.loading import with_encoder
 from core.training.data import Question
@@ -24,7 +25,7 @@ from core.training.recipes import adapters, mini_mt, questions
 from core.training.recipes.corpora import HeldOutIndex, clean_paragraph
 from core.training.recipes.labelled import archive_text, parallel, qamr, squad_english
 from core.training.recipes.loop import Schedule, command_line, log, train
-from core.training.tuning.scores import answer_f1, bare_answer
+from core.training.tuning.scores import answer_f1
 
 if TYPE_CHECKING:
     import torch
@@ -110,18 +111,14 @@ def training(data: Path) -> dict[str, list[Question]]:
 # --- rows -------------------------------------------------------------------------------------------------
 
 
-def _labels(mark: int, written: Sequence[int]) -> "np.ndarray[Any, np.dtype[np.uint16]]":
-    return np.array([mark, *written[1:]], dtype=np.uint16)
-
-
 def answered(
     found: Sequence[Question], reader: Any, words: "Tokenizer", mark: int
-) -> Iterator[dict[str, "np.ndarray[Any, np.dtype[np.uint16]]"]]:
+) -> Iterator[dict[str, npt.NDArray[np.uint16]]]:
     """Question and text as ids, cut around the answer where they are long, and the answer to write."""
     for row in questions.rows(found, reader):
         if len(row["ids"]) <= LONGEST:
             right = found[row["question"]].answers[0][1]
-            yield {"ids": np.array(row["ids"], dtype=np.uint16), "labels": _labels(mark, words.encode(right).ids)}
+            yield mini_mt.row(mark, row["ids"], words.encode(right).ids)
 
 
 def rows(data: Path, words: "Tokenizer", translated: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -142,15 +139,15 @@ def rows(data: Path, words: "Tokenizer", translated: Mapping[str, str]) -> list[
     for language, asked in training(data).items():
         found += answered(asked, reader, words, marks[language])
     for item in training_abstracts(data):
-        ids = np.array(_cut(words.encode(item.text).ids, LONGEST), dtype=np.uint16)
+        ids = _cut(words.encode(item.text).ids, LONGEST)
         for text in item.summaries:
-            found.append({"ids": ids, "labels": _labels(marks["en"], words.encode(text).ids)})
-            found.append({"ids": ids, "labels": _labels(marks["es"], words.encode(translated[text]).ids)})
+            found.append(mini_mt.row(marks["en"], ids, words.encode(text).ids))
+            found.append(mini_mt.row(marks["es"], ids, words.encode(translated[text]).ids))
     pairs = random.Random(1).sample(list(parallel(data, "tatoeba/train.tsv.xz")), COPIED)
     for language, texts in zip(("en", "es"), zip(*pairs, strict=True), strict=True):
         for text in texts:
-            ids = np.array(words.encode(text).ids, dtype=np.uint16)
-            found.append({"ids": ids, "labels": _labels(marks[language], ids.tolist())})
+            ids = words.encode(text).ids
+            found.append(mini_mt.row(marks[language], ids, ids))
     return found
 
 
@@ -163,7 +160,7 @@ def translations(data: Path, out: Path, device: str) -> dict[str, str]:
     file = out / "summaries-es.json"
     if not file.is_file():
         texts = sorted({text for item in training_abstracts(data) for text in item.summaries})
-        model, words = load_base(READING)
+        model, words = load_base()
         spanish = mini_mt.translate(model.to(device).eval(), words, texts, "es", device, beams=1)
         file.write_text(json.dumps(dict(zip(texts, spanish, strict=True)), ensure_ascii=False), encoding="utf-8")
     found: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
@@ -173,12 +170,12 @@ def translations(data: Path, out: Path, device: str) -> dict[str, str]:
 # --- the model --------------------------------------------------------------------------------------------
 
 
-def load_base(layers: int) -> tuple[Any, "Tokenizer"]:
-    """mini-mt with so many layers of mini-e5, and its tokenizer."""
+def load_base() -> tuple[Any, "Tokenizer"]:
+    """mini-mt, ready to be trained, and its tokenizer."""
     from tokenizers import Tokenizer
 
     decoder = adapters.base_folder(BASE)
-    model: Any = with_encoder(adapters.base_folder(READS), decoder, layers)
+    model: Any = with_encoder(adapters.base_folder(READS), decoder, READING)
     return model.float(), Tokenizer.from_file(str(decoder / "tokenizer.json"))
 
 
@@ -186,10 +183,9 @@ def build_model(seed: int = 1) -> tuple[Any, "Tokenizer"]:
     """mini-mt with a LoRA on its decoder and on the upper layers that read, which begins there as ``START``'s."""
     import torch
     from peft import LoraConfig, get_peft_model
-    from safetensors.torch import load_file
 
     torch.manual_seed(seed)
-    base, words = load_base(READING)
+    base, words = load_base()
     upper = "|".join(str(layer) for layer in range(FIRST_LAYER, READING))
     config = LoraConfig(
         # As ``START`` has them.
@@ -198,11 +194,8 @@ def build_model(seed: int = 1) -> tuple[Any, "Tokenizer"]:
         target_modules=rf"(encoder\.encoder\.layer\.({upper})|decoder)\..*(query|key|value|dense)",
     )
     model = get_peft_model(base, config)
-    own = {name for name, _weight in model.named_parameters()}
-    for name, weight in load_file(adapters.base_folder(START) / "adapter_model.safetensors").items():
-        name = name.replace(".bert.", ".encoder.").removesuffix(".weight") + ".default.weight"
-        if name in own:  # neither its head nor its upper layers have a place here
-            model.load_state_dict({name: weight.float()}, strict=False)
+    # Neither its head nor its upper layers have a place here.
+    adapters.begin_as(model, START, (".bert.", ".encoder."))
     return model, words
 
 
@@ -226,15 +219,6 @@ def summarize(
     return mini_mt.translate(model, words, texts, language, device, beams=beams, window=WINDOW, most=80)
 
 
-def answer_scores(found: Sequence[str], asked: Sequence[Question]) -> dict[str, Any]:
-    """SQuAD's measures: ``exact`` and ``f1``, the best over the right answers of each question."""
-    exact = f1 = 0.0
-    for text, question in zip(found, asked, strict=True):
-        exact += max(bare_answer(text) == bare_answer(right) for _start, right in question.answers)
-        f1 += max(answer_f1(text, right) for _start, right in question.answers)
-    return {"exact": round(exact / len(asked), 4), "f1": round(f1 / len(asked), 4), "n": len(asked)}
-
-
 def summary_scores(found: Sequence[str], items: Sequence[Abstract]) -> dict[str, Any]:
     """``f1`` of words (as ROUGE-1, without stems), the best over an abstract's summaries, and chrF."""
     best = sum(max(answer_f1(text, right) for right in item.summaries) for text, item in zip(found, items, strict=True))
@@ -248,7 +232,7 @@ def scores(model: Any, words: "Tokenizer", data: Path, device: str, *, most: int
     for language, asked in tests(data).items():
         part = asked[:most]
         written = answer(model, words, part, language, device, beams=beams)
-        found[f"answers, {language}"] = answer_scores(written, part)
+        found[f"answers, {language}"] = questions.answer_scores(written, part)
     items = abstracts(data, "test")[:most]
     written = summarize(model, words, [item.text for item in items], "en", device, beams=beams)
     found["summaries, en"] = summary_scores(written, items)
