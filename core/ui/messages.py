@@ -14,12 +14,18 @@ from core.i18n import gettext as _
 _log = logging.getLogger(__name__)
 _BREAKS = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&^=])")
+# What Streamlit's page makes a link of even so, after it has undone the escapes: an address, of the web or of post.
+_ADDRESS = re.compile(r"(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?<=\w)(?=@\w)", re.IGNORECASE)
+_JOINER = "\u2060"
 
 
 def plain(text: str) -> str:
-    """``text`` for a Markdown element, so that it is shown letter for letter whatever it holds."""
+    """``text`` for a Markdown element, so that it is shown letter for letter whatever it holds.
+
+    A mark that nobody sees (U+2060) stands in addresses, so that a stranger's text never becomes a link.
+    """
     # A line break would begin a new block; thin spaces in numbers must stay.
-    return _MARKDOWN.sub(r"\\\1", _BREAKS.sub(" ", text))
+    return _MARKDOWN.sub(r"\\\1", _ADDRESS.sub(_JOINER, _BREAKS.sub(" ", text)))
 
 
 def show_error(error: TallerError) -> None:

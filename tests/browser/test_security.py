@@ -9,8 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from core.ui.navigation import PAGES
+from core.ui.state import unpack_text
 from tests.browser.conftest import settle
 from tests.hostile.strings import HOST, MARK, MARKDOWN, SCRIPTS
+from tests.hostile.test_decoders import params
 
 pytestmark = pytest.mark.browser
 
@@ -106,17 +108,52 @@ def test_the_policy_is_in_force(app_url: str, watched: Page) -> None:
     assert {why for url, why in stopped.items() if HOST in url} == {"csp"}
 
 
-# Pages that show the text in a component, in a plot and in a list.
-@pytest.mark.parametrize(
-    ("page_name", "field"), [("tokenization", "text"), ("attention", "text"), ("timeline", "search")]
-)
-def test_hostile_links_run_nothing_and_ask_nobody(
-    app_url: str, open_page: Callable[..., Page], page_name: str, field: str
-) -> None:
+HOSTILE = " ".join((*SCRIPTS, *MARKDOWN))[:900]
+# Every field of text that a link fills, on every page and in every task; with what it takes to get an answer.
+LINKS: dict[str, dict[str, str]] = {
+    "tokenization": {"text": HOSTILE, "search": HOSTILE[:80]},
+    "attention": {"text": HOSTILE, "second": HOSTILE[:200]},
+    "embeddings": {"text": HOSTILE, "second": HOSTILE, "lines": HOSTILE, "word": MARKDOWN[0], "a": SCRIPTS[0]},
+    "inside": {"text": HOSTILE, "second": HOSTILE[:200]},
+    "timeline": {"search": HOSTILE},
+    "concepts": {"search": HOSTILE},
+    "finetuning": {"own": HOSTILE, "context": HOSTILE, "raw": HOSTILE, "start": "adapted"},
+    "tasks/sentiment": {"text": HOSTILE},
+    "tasks/entities": {"text": f"Marie Curie {HOSTILE}"},
+    "tasks/questions": {
+        "text": f"The tower was built in 1889. {HOSTILE}",
+        "question": f"When was it built? {SCRIPTS[0]}",
+    },
+    "tasks/summary": {"text": ".\n".join((*SCRIPTS, *MARKDOWN))},
+    "tasks/translation": {"text": ". ".join((*SCRIPTS[:3], *MARKDOWN[:3]))},
+    "tasks/generation": {"text": HOSTILE[:400], "tokens": "10"},
+    "tasks/fill-mask": {"text": f"The [MASK] barked. {HOSTILE[:600]}"},
+    "tasks/next-sentence": {"text": HOSTILE[:400], "second": HOSTILE[400:]},
+    "tasks/zero-shot": {"text": HOSTILE, "labels": f"{MARKDOWN[0]}, {SCRIPTS[0]}, sports"},
+    "tasks/similarity": {"text": "\n".join((*SCRIPTS, *MARKDOWN[:5]))},
+    "tasks/coreference": {
+        "text": f"The trophy {MARKDOWN[0]} does not fit in the suitcase {SCRIPTS[0]} because it is big."
+    },
+}
+
+
+def test_the_links_fill_every_text() -> None:
+    filled = {f"{place}/{name}" for place, query in LINKS.items() for name in query}
+    # Their neighbours on the same page show the same way what they are given.
+    beside = {f"embeddings/{name}" for name in ("b", "c", "batch", "pairs", "piece")} | {"tasks/zero-shot/template"}
+    texts = {name for name, param in params().items() if param.decode is unpack_text}
+    assert texts <= filled | beside
+
+
+@pytest.mark.parametrize("place", LINKS)
+def test_hostile_links_run_nothing_and_ask_nobody(app_url: str, open_page: Callable[..., Page], place: str) -> None:
     # The fixture fails on any request to another host, error or dialog.
-    query: dict[str, Any] = {field: " ".join((*SCRIPTS, *MARKDOWN))[:900], "lang": "es"}
+    page_name, _slash, task = place.partition("/")
+    query: dict[str, Any] = {**LINKS[place], "lang": "es"} | ({"task": task, "tl": "en"} if task else {})
     page = open_page(f"{app_url}/{page_name}?{urlencode(query)}")
     settle(page)
+    if task:
+        expect(page.locator("[data-testid=stAlertContentError]")).to_have_count(0)
     assert page.evaluate(f"window.{MARK}") is None
     found = page.evaluate(
         """(host) => [...document.querySelectorAll("[src], [href], [action]")]
