@@ -8,6 +8,7 @@ cluster on this machine computes for it. Each round does one of these at a rando
 - ``replica``, ``node``: the cluster's process that computes ends so, or all of the cluster, which is started again;
 - ``disk``: the disk that holds the runs is full for a while (a small ``tmpfs``, which needs root);
 - ``memory``: the process that trains gets no more memory from the system;
+- ``short``: the app's own process gets none for some seconds;
 - ``clock``: the app's clock jumps by up to a year, ahead or back (a library that is put before the system's, which
   needs a C compiler).
 
@@ -66,8 +67,8 @@ from tests.load.mixed import metric, name, server_of
 from tests.load.visitors import Visit, in_a_loop, visit
 from tests.training import tiny
 
-Kind = Literal["server", "worker", "replica", "node", "disk", "memory", "clock"]
-KINDS: Final[tuple[Kind, ...]] = ("server", "worker", "replica", "node", "disk", "memory", "clock")
+Kind = Literal["server", "worker", "replica", "node", "disk", "memory", "short", "clock"]
+KINDS: Final[tuple[Kind, ...]] = ("server", "worker", "replica", "node", "disk", "memory", "short", "clock")
 
 _OWNER: Final = "f" * 32
 _TURNS: Final = 2
@@ -77,6 +78,8 @@ _TOLD: Final = re.compile(r'alert \{\s+body: "([^"]*)"')
 # Points of a per cent: requests that are computed together are padded, which moves the sixth digit.
 _SAME: Final = 0.01
 _PAGE_S: Final = 600.0
+# After so long without the end of a page, a visitor loads it again.
+_RELOADS_S: Final = 120.0
 _PATIENCE_S: Final = 900.0
 _DISK_BYTES: Final = 96 * 2**20
 # How long a full disk stays full, at most.
@@ -313,7 +316,7 @@ class People:
         while not self._end.is_set():
             asked = time.monotonic()
             try:
-                one = await visit(self._address, "tasks", _PAGE_S, **question(number, turn))
+                one = await visit(self._address, "tasks", _RELOADS_S, **question(number, turn))
             except (OSError, EOFError, WebSocketException):
                 await asyncio.sleep(0.2)  # as a browser, which tries again
                 continue
@@ -465,8 +468,14 @@ class Site:
         server_of(self.address).kill()
         self._serving.__exit__(None, None, None)
 
-    def restart(self) -> None:
-        """As a supervisor does."""
+    def restart(self, *, ended: bool = False) -> None:
+        """As a supervisor does.
+
+        Args:
+            ended: it has come to its end by itself, without ``kill``.
+        """
+        if ended:
+            self._serving.__exit__(None, None, None)
         self._start()
 
     def jump(self, seconds: int) -> None:
@@ -637,6 +646,34 @@ def _memory_runs_out(runs: Runs, report: Report, chance: random.Random) -> Calla
     return _fails_and_goes_on(runs, report, run, "memory", lambda: None)
 
 
+def _server_runs_short(site: Site, people: People, runs: Runs, chance: random.Random) -> Callable[[], bool]:
+    """Gives the app no memory beyond what it has, or little, and after some seconds all there is.
+
+    A server that this ends is started again; a run whose process it couldn't begin is told to go on.
+    """
+    server = server_of(site.address)
+    limit = server.memory_info().vms + chance.choice((0, 8, 32, 128)) * 2**20
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    time.sleep(chance.uniform(2, 15))
+    everything = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    try:
+        # What it has begun meanwhile has inherited the limit.
+        for process in (server, *server.children(recursive=True)):
+            with suppress(ProcessLookupError):
+                resource.prlimit(process.pid, resource.RLIMIT_AS, everything)
+        ended = not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        ended = True
+    relieved = time.monotonic()
+    if ended:
+        site.restart(ended=True)
+    for run in runs.all:
+        state = run.state
+        if state is not None and state.status == "failed" and state.reason == "memory":
+            runs.go_on(run)
+    return lambda: max(people.served.values()) > relieved
+
+
 def _clock_jumps(site: Site, people: People, chance: random.Random) -> Callable[[], bool]:
     site.jump(chance.randint(-_YEAR_S, _YEAR_S))
     jumped = time.monotonic()
@@ -686,7 +723,7 @@ def possible(*, ray: bool) -> tuple[Kind, ...]:
     Args:
         ray: a cluster computes. Its processes keep their own clock: those that Ray is made of measure time by it.
     """
-    found: list[Kind] = ["server", "worker", "memory"]
+    found: list[Kind] = ["server", "worker", "memory", "short"]
     found += ["replica", "node"] if ray else []
     found += ["disk"] if os.geteuid() == 0 and shutil.which("mount") else []
     found += ["clock"] if shutil.which("cc") else []
@@ -732,6 +769,9 @@ def run_rounds(
                 goes_on = _replica_dies(site, people)
             elif kind == "node":
                 goes_on = _node_dies(site, people, report)
+            elif kind == "short":
+                goes_on = _server_runs_short(site, people, runs, chance)
+                began = time.monotonic()
             elif kind == "clock":
                 goes_on = _clock_jumps(site, people, chance)
             else:
