@@ -20,7 +20,7 @@ RAY_STAMP := $(VENV)/.ray-$(shell cat requirements.txt requirements-ray.txt | ck
 DEV_STAMP := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
 CHROMIUM_PATH := $(VENV)/.chromium
 
-.PHONY: help run run-ray test lint format locale bench clean setup setup-ray setup-dev venv chromium
+.PHONY: help run run-ray test lint format locale bench audit clean setup setup-ray setup-dev venv chromium
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -54,6 +54,11 @@ locale: setup-dev ## collect the messages, update and compile the catalogues
 
 bench: setup-dev chromium ## measure against the plain alternatives; writes tests/bench/RESULTS.md
 	CHROMIUM="$$(cat $(CHROMIUM_PATH))" $(PY) -m tests.bench.run
+
+audit: setup-dev ## look up known vulnerabilities of everything installed (asks PyPI)
+	$(PYTHON) -m venv .build/audit && .build/audit/bin/pip install -q pip-audit==2.10.1
+	$(PY) -m pip freeze --exclude-editable | sed 's/+cpu//' > .build/installed.txt
+	.build/audit/bin/pip-audit --strict --no-deps --disable-pip -r .build/installed.txt
 
 clean: ## remove caches and build products (the set-up itself: rm -r .venv)
 	rm -rf .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
