@@ -67,6 +67,8 @@ class WeightsSpec:
         base: for an adapter, the key of the encoder that it changes; ``None`` for a whole model.
         encoder: for a decoder whose encoder ships as a model of its own, that model's key.
         encoder_layers: how many of the encoder's layers it reads, from the bottom.
+        encoder_also: a lower layer whose states are added to those of the uppermost one that it reads; 0 for none.
+        encoder_adapter: the key of an adapter with which the encoder reads.
         start: the token that such a decoder begins with.
     """
 
@@ -79,12 +81,14 @@ class WeightsSpec:
     base: str | None = None
     encoder: str | None = None
     encoder_layers: int = 0
+    encoder_also: int = 0
+    encoder_adapter: str | None = None
     start: str = ""
 
     @property
-    def needs(self) -> str | None:
-        """The key of the model without which this one is none: an adapter's encoder, a decoder's encoder."""
-        return self.base or self.encoder
+    def needs(self) -> tuple[str, ...]:
+        """The keys of the models without which this one is none: what an adapter changes, a decoder's encoder."""
+        return tuple(key for key in (self.base, self.encoder, self.encoder_adapter) if key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,8 @@ def _read_weights(raw: dict[str, Any]) -> WeightsSpec:
         base=raw.get("base"),
         encoder=raw.get("encoder"),
         encoder_layers=raw.get("encoder_layers", 0),
+        encoder_also=raw.get("encoder_also", 0),
+        encoder_adapter=raw.get("encoder_adapter"),
         start=raw.get("start", ""),
     )
 
@@ -189,11 +195,13 @@ class Score:
 def scores(key: str) -> tuple[Score, ...]:
     """What a model that ships scores on text that it never saw, as on its card; empty for all other models.
 
-    Of a translator's card, which has both directions, those of the entry's own.
+    Of a translator's card, which has both directions, those of the entry's own; so, too, of a writer's two languages.
     """
     item = entries()[key]
     embedded = item.embedded or ""
-    directions = [task.removeprefix("translation-").replace("-", "→") for task in item.tasks if "translation" in task]
+    own = [task.removeprefix("translation-").replace("-", "→") for task in item.tasks if "translation" in task]
+    if "text2text" in item.tasks:
+        own = [f", {language}" for language in item.languages]
     file = MODELS_FOLDER / embedded.removeprefix("core:") / "scores.json"
     if not embedded.startswith("core:") or not file.is_file():
         return ()
@@ -201,7 +209,7 @@ def scores(key: str) -> tuple[Score, ...]:
     return tuple(
         Score(row["name"], row["metric"], row["score"], row["n"])
         for row in rows
-        if not directions or row["name"].endswith(tuple(directions))
+        if not own or row["name"].endswith(tuple(own))
     )
 
 

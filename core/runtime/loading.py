@@ -170,7 +170,7 @@ def locate_model(entry: ModelEntry, settings: Settings) -> Located | None:
     """Finds a folder that holds the whole model; never contacts the hub. ``None`` if there is none."""
     if entry.weights is None:
         return None
-    if entry.weights.needs and locate_model(catalogue_entry(entry.weights.needs), settings) is None:
+    if any(locate_model(catalogue_entry(key), settings) is None for key in entry.weights.needs):
         return None
     return next((place for place in _folders(entry, settings) if model_files_complete(place.folder, entry)), None)
 
@@ -190,8 +190,8 @@ def files_revision(entry: ModelEntry, settings: Settings) -> str:
     found = hashlib.sha256(str(place.folder).encode("utf-8", "surrogateescape"))
     for name, *numbers in state:
         found.update(f"\0{name} {' '.join(map(str, numbers))}".encode(errors="replace"))
-    if entry.weights is not None and entry.weights.needs:
-        found.update(files_revision(catalogue_entry(entry.weights.needs), settings).encode())
+    for key in entry.weights.needs if entry.weights is not None else ():
+        found.update(files_revision(catalogue_entry(key), settings).encode())
     return found.hexdigest()[:16]
 
 
@@ -200,10 +200,9 @@ def why_absent(entry: ModelEntry, settings: Settings) -> str:
     name = entry.name(get_language())
     if entry.weights is None:
         return _("De {name} esta aplicación usa solo el tokenizador, no los pesos.").format(name=name)
-    if entry.weights.needs:
-        base = catalogue_entry(entry.weights.needs)
-        if locate_model(base, settings) is None:
-            return why_absent(base, settings)
+    for key in entry.weights.needs:
+        if locate_model(catalogue_entry(key), settings) is None:
+            return why_absent(catalogue_entry(key), settings)
     for place in _folders(entry, settings):
         if place.folder.is_dir() and any(place.folder.iterdir()):
             return _(
@@ -304,10 +303,15 @@ def _unreported() -> Iterator[None]:
         transformers.utils.logging.set_verbosity(level)
 
 
-def _take_in(model: Any, adapter: Path) -> set[str]:
+def _take_in(model: Any, adapter: Path, *, half: str = "") -> set[str]:
     """Merges a LoRA adapter into a model's weights, and puts in what the adapter brings besides.
 
     The files are in the layout of the peft library, whose import alone would take longer than all of this.
+
+    Args:
+        model: changed in place.
+        adapter: its folder.
+        half: of an encoder-decoder, the one that an adapter of a whole encoder is for; its head is left out.
 
     Returns:
         The names of the weights that were put in whole.
@@ -324,6 +328,9 @@ def _take_in(model: Any, adapter: Path) -> set[str]:
         name.removeprefix("base_model.model."): weight
         for name, weight in load_file(adapter / "adapter_model.safetensors").items()
     }
+    if half:
+        parts = {name.partition(".")[::2]: weight for name, weight in brought.items()}
+        brought = {f"{half}.{rest}": weight for (body, rest), weight in parts.items() if rest.startswith("encoder.")}
     weights = dict(model.named_parameters())
     changed: set[str] = set()
     try:
@@ -386,14 +393,31 @@ def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = C
     return loaded
 
 
-def with_encoder(encoder: Path, decoder: Path, layers: int, device: Device = CPU) -> "PreTrainedModel":
-    """An encoder-decoder whose two halves are in folders of their own.
+def _adds_layer(encoder: Any, layer: int) -> None:
+    """Lets an encoder's last states be the sum of its last layer's and of a lower one's."""
+
+    def asks(_encoder: Any, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return args, {**options, "output_hidden_states": True}
+
+    def adds(_encoder: Any, _args: tuple[Any, ...], read: Any) -> Any:
+        read.last_hidden_state = read.last_hidden_state + read.hidden_states[layer]
+        return read
+
+    encoder.register_forward_pre_hook(asks, with_kwargs=True)
+    encoder.register_forward_hook(adds)
+
+
+def with_encoder(
+    encoder: Path, decoder: Path, layers: int, *, also: int = 0, adapter: Path | None = None
+) -> "PreTrainedModel":
+    """An encoder-decoder whose two halves are in folders of their own, in single precision.
 
     Args:
         encoder: the folder of a BERT.
         decoder: the folder of a BERT that writes, with cross-attention.
         layers: how many of the encoder's layers the decoder reads, from the bottom.
-        device: for the number format.
+        also: a lower layer whose states are added to those of the uppermost; 0 for none.
+        adapter: the folder of an adapter that is merged into the encoder.
 
     Raises:
         ModelUnavailable: a weight is missing, or the files are those of another model.
@@ -403,7 +427,7 @@ def with_encoder(encoder: Path, decoder: Path, layers: int, device: Device = CPU
 
     causal: Any = transformers.AutoModelForCausalLM
     options: dict[str, Any] = {
-        "dtype": dtype_for(device),
+        "dtype": torch.float32,
         "use_safetensors": True,
         "local_files_only": True,
         "output_loading_info": True,
@@ -430,7 +454,12 @@ def with_encoder(encoder: Path, decoder: Path, layers: int, device: Device = CPU
                 name=decoder.name, first=absent[0]
             )
         )
-    return transformers.EncoderDecoderModel(encoder=reading, decoder=writing)
+    if also:
+        _adds_layer(reading, also)
+    model = transformers.EncoderDecoderModel(encoder=reading, decoder=writing)
+    if adapter is not None:
+        _take_in(model, adapter, half="encoder")
+    return model
 
 
 def _start_with(model: Any, tokenizer: Any, start: str) -> None:
@@ -461,6 +490,15 @@ def _encoder_of(entry: ModelEntry, settings: Settings) -> Path | None:
     return found.folder
 
 
+def _adapter_of(entry: ModelEntry, settings: Settings) -> Path | None:
+    """The folder of the adapter with which an entry's encoder reads; ``None`` if it reads as it is."""
+    if entry.weights is None or entry.weights.encoder_adapter is None:
+        return None
+    found = locate_model(catalogue_entry(entry.weights.encoder_adapter), settings)
+    assert found is not None  # or the model would not have been located
+    return found.folder
+
+
 def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelBundle:
     """Loads a model that is on this machine.
 
@@ -480,20 +518,21 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
     head = entry.weights.head if entry.weights is not None else None
     # Whoever asks first may be computing in inference mode; weights made there could never be asked for gradients.
     with first_use(f"model {head} {_kind(folder)}"), torch.inference_mode(False):
-        if entry.weights is not None and entry.weights.base:
-            base = locate_model(catalogue_entry(entry.weights.base), settings)
-            assert base is not None  # or the adapter would not have been located
-            folder = base.folder
-            half = _encoder_of(catalogue_entry(entry.weights.base), settings)
-            if half is None:
-                model = with_adapter(folder, place.folder, head, device)
-            else:
-                model = with_encoder(half, folder, entry.weights.encoder_layers)
+        weights = entry.weights
+        base = catalogue_entry(weights.base) if weights is not None and weights.base else None
+        if base is not None:
+            located = locate_model(base, settings)
+            assert located is not None  # or the adapter would not have been located
+            folder = located.folder
+        half = _encoder_of(base or entry, settings)
+        if weights is not None and half is not None:
+            adapter = _adapter_of(entry, settings)
+            model = with_encoder(half, folder, weights.encoder_layers, also=weights.encoder_also, adapter=adapter)
+            if base is not None:
                 _take_in(model, place.folder)
-                model = model.to(dtype_for(device))  # type: ignore[arg-type]
-        elif half := _encoder_of(entry, settings):
-            assert entry.weights is not None
-            model = with_encoder(half, folder, entry.weights.encoder_layers, device)
+            model = model.to(dtype_for(device))  # type: ignore[arg-type]
+        elif base is not None:
+            model = with_adapter(folder, place.folder, head, device)
         else:
             model = _read_weights(entry, folder, device)
         model = model.to(torch.device(device.name)).eval()  # type: ignore[arg-type]

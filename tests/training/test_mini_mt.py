@@ -23,7 +23,6 @@ from core.training.recipes.mini_mt import (
     build_model,
     build_tokenizer,
     chrf,
-    collate,
     export,
     losses,
     rows,
@@ -95,8 +94,13 @@ def test_batches_hold_about_as_many_tokens_and_each_row_once_an_epoch(tokenizer:
 def test_with_all_pieces_competing_the_narrow_loss_is_the_whole_one(tokenizer: Tokenizer) -> None:
     pieces = tokenizer.get_vocab_size()
     model = build_model(reader(pieces), pieces, taken=(0, 1))
-    batch = tensors(collate(rows(PAIRS, tokenizer)), "cpu")
+    found = rows(PAIRS, tokenizer)
+    batch = tensors(Batches(found, 10_000, 1).collate(found), "cpu")
     whole = float(losses(model, batch)["loss"])
+    with torch.no_grad():
+        read = model.encoder(input_ids=batch["ids"], attention_mask=batch["attention"]).last_hidden_state
+    kept = {"read": read, "attention": batch["attention"], "labels": batch["labels"]}
+    assert float(losses(model, kept)["loss"]) == whole
     narrow = float(losses(model, {**batch, "pieces": torch.arange(pieces)})["loss"])
     assert narrow == pytest.approx(whole, abs=1e-5)
     assert float(losses(model, {**batch, "pieces": batch["labels"].clamp(min=0).unique()})["loss"]) < whole
@@ -121,6 +125,11 @@ def test_it_learns_by_heart_and_its_two_halves_are_put_together_again(tokenizer:
     loaded: Any = with_encoder(tmp_path / "encoder", tmp_path / "decoder", 2).eval()
     assert translate(loaded, tokenizer, [PAIRS[1][0]], "es", "cpu") == [PAIRS[1][1]]
     assert len(with_encoder(tmp_path / "encoder", tmp_path / "decoder", 1).encoder.encoder.layer) == 1
+    both: Any = with_encoder(tmp_path / "encoder", tmp_path / "decoder", 2, also=1).eval().encoder
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.inference_mode():
+        states = loaded.encoder(input_ids=ids, output_hidden_states=True).hidden_states
+        assert torch.equal(both(input_ids=ids).last_hidden_state, states[2] + states[1])
 
 
 def test_a_decoder_without_all_its_weights_or_of_another_kind_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:

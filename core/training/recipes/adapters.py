@@ -99,13 +99,12 @@ def build(
     return get_peft_model(model, config)
 
 
-def begin_as(model: Any, start: str, renamed: tuple[str, str] = ("", "")) -> None:
+def begin_as(model: Any, start: str) -> None:
     """Puts the weights of an adapter that ships into one of the same rank, as far as they have a place there.
 
     Args:
         model: with a LoRA; changed in place.
         start: key of the adapter in the catalogue.
-        renamed: a part of its weights' names, and what stands there in ``model``'s.
     """
     from safetensors.torch import load_file
 
@@ -115,8 +114,8 @@ def begin_as(model: Any, start: str, renamed: tuple[str, str] = ("", "")) -> Non
         for name, _weight in model.named_parameters()
     }
     file = load_file(base_folder(start) / "adapter_model.safetensors")
-    known = {name.replace(*renamed) if renamed[0] else name: weight.float() for name, weight in file.items()}
-    model.load_state_dict({names[name]: weight for name, weight in known.items() if name in names}, strict=False)
+    known = {names[name]: weight.float() for name, weight in file.items() if name in names}
+    model.load_state_dict(known, strict=False)
 
 
 class Shuffled:

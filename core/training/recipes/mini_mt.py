@@ -152,15 +152,6 @@ def row(mark: int, source: list[int], target: list[int]) -> dict[str, npt.NDArra
     return {"ids": np.array(source, dtype=np.uint16), "labels": np.array([mark, *target[1:]], dtype=np.uint16)}
 
 
-def collate(part: Sequence[Mapping[str, Any]]) -> dict[str, npt.NDArray[Any]]:
-    """``ids`` and ``attention`` ``(batch, source)``; ``labels`` ``(batch, target)``."""
-    return {
-        "ids": padded([row["ids"] for row in part], PAD),
-        "attention": padded([[1] * len(row["ids"]) for row in part], 0),
-        "labels": padded([row["labels"] for row in part], IGNORED),
-    }
-
-
 class Batches:
     """Batches of about as many tokens each; batch ``i`` depends on the seed and on ``i`` alone.
 
@@ -203,10 +194,18 @@ class Batches:
             self._kept = (epoch, [batches[index] for index in mixed])
         return self._kept[1]
 
+    def collate(self, part: Sequence[Mapping[str, Any]]) -> dict[str, npt.NDArray[Any]]:
+        """``ids`` and ``attention`` ``(batch, source)``; ``labels`` ``(batch, target)``."""
+        return {
+            "ids": padded([row["ids"] for row in part], PAD),
+            "attention": padded([[1] * len(row["ids"]) for row in part], 0),
+            "labels": padded([row["labels"] for row in part], IGNORED),
+        }
+
     def __getitem__(self, index: int) -> dict[str, npt.NDArray[Any]]:
         epoch, place = divmod(index, self.per_epoch)
         own = self._epoch(epoch)
-        batch = collate([self.rows[row] for row in own[place % len(own)]])
+        batch = self.collate([self.rows[row] for row in own[place % len(own)]])
         if index < self.narrow:
             chance = np.random.default_rng((self.seed, index)).integers(0, self.vocabulary, _CHANCE)
             known = batch["labels"][batch["labels"] >= 0]
@@ -265,22 +264,23 @@ def build_model(encoder: Any, pieces: int, taken: Sequence[int] = LAYERS, seed: 
     return model
 
 
-def losses(
-    model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"], *, reads: bool = False
-) -> dict[str, "torch.Tensor"]:
+def losses(model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
     """Cross-entropy of the next target piece, smoothed by a tenth as in Vaswani et al. 2017.
 
     Args:
-        model: the encoder-decoder.
-        batch: as from ``collate``.
-        reads: whether the encoder learns, too.
+        model: the encoder-decoder; the encoder doesn't learn.
+        batch: as from ``Batches.collate``; where ``read``, the encoder's states, is given, the encoder isn't asked.
     """
     import torch
     import torch.nn.functional as F
 
     both: Any = model
-    with torch.set_grad_enabled(reads):
-        read = both.encoder(input_ids=batch["ids"], attention_mask=batch["attention"]).last_hidden_state
+    with torch.no_grad():
+        read = (
+            batch["read"].float()
+            if "read" in batch
+            else both.encoder(input_ids=batch["ids"], attention_mask=batch["attention"]).last_hidden_state
+        )
     labels = batch["labels"]
     # The decoder reads the mark of the language and all but the last piece, and writes what follows each.
     own, target = labels[:, :-1], labels[:, 1:]

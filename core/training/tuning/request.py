@@ -128,7 +128,7 @@ def bases(settings: Settings, language: str | None = None) -> list[ModelEntry]:
         for item in entries().values()
         if item.architecture == "encoder"
         and item.weights is not None
-        and item.weights.needs is None
+        and not item.weights.needs
         and item.weights.head in (None, "MaskedLM", "PreTraining")
         and locate_model(item, settings) is not None
     ]

@@ -20,7 +20,7 @@ def here() -> list[ModelEntry]:
         for item in entries().values()
         # An adapter has its encoder's embeddings, and so has a decoder that reads one.
         if item.weights is not None
-        and item.weights.needs is None
+        and not item.weights.needs
         and is_general(item)
         and locate_model(item, get_settings()) is not None
     ]
