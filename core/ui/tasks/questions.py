@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.ui.tasks.batch import BatchSpec
 
 # Tokens on each side of the best answer that are drawn.
-_AROUND: Final = 20
+_AROUND: Final = 12
 
 
 def _task() -> Task[QuestionRequest, QuestionResult]:
