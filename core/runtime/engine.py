@@ -438,7 +438,10 @@ class Engine:
             give_memory_back()
             if self.pool.device == CPU:
                 raise OutOfMemory(
-                    _("No hay memoria libre para calcular esto. Prueba con un texto más corto o un modelo más pequeño.")
+                    _(
+                        "No hay memoria libre para calcular esto. Vuelve a intentarlo en un momento, o prueba con un texto "
+                        "más corto o un modelo más pequeño."
+                    )
                 ) from error
         events().add(Event("fallback", model, 0, CPU.name))
         note = _("No cabía en la memoria de la tarjeta y se calculó en la CPU, más despacio.")

@@ -334,6 +334,7 @@ class People:
         elif not same(answer(one), right := self.right(number, turn)):
             said = _TOLD.findall(one.sent)
             self._report.wrong.append(f"{question(number, turn)}: {answer(one)} {said} for {right}")
+            print(self._report.wrong[-1], file=sys.stderr, flush=True)
         else:
             self._report.answers += 1
             self.served[number] = asked
