@@ -123,8 +123,7 @@ class _Desk:
                 )
             self._queue.append(ticket)
             if len(self._queue) > self._idle and self._alive < self._workers:
-                self._alive += 1
-                threading.Thread(target=self._work, name=f"worker-{self._device.name}", daemon=True).start()
+                self._begin_worker(ticket)
             # All: one of them may be a worker that looks for others of its own kind.
             self._changed.notify_all()
         try:
@@ -140,6 +139,21 @@ class _Desk:
                     "vuelve a intentarlo."
                 ).format(s=format_number(timeout))
             )
+
+    def _begin_worker(self, ticket: _Ticket) -> None:
+        """Begins one more worker; where there is no room for a thread, those that are there do without it.
+
+        Raises:
+            MemoryError: there is none at all; ``ticket`` is out of the queue again.
+        """
+        self._alive += 1
+        try:
+            threading.Thread(target=self._work, name=f"worker-{self._device.name}", daemon=True).start()
+        except (RuntimeError, MemoryError) as error:  # "can't start new thread" · one that never came to life
+            self._alive -= 1
+            if not self._alive:
+                self._queue.remove(ticket)
+                raise MemoryError(str(error)) from error
 
     def _take_back(self, ticket: _Ticket) -> bool:
         """Takes ``ticket`` out of the queue; if it is being computed, waits for its end and says false."""
@@ -439,8 +453,8 @@ class Engine:
             if self.pool.device == CPU:
                 raise OutOfMemory(
                     _(
-                        "No hay memoria libre para calcular esto. Vuelve a intentarlo en un momento, o prueba con un texto "
-                        "más corto o un modelo más pequeño."
+                        "No hay memoria libre para calcular esto. Vuelve a intentarlo en un momento, o prueba con un "
+                        "texto más corto o un modelo más pequeño."
                     )
                 ) from error
         events().add(Event("fallback", model, 0, CPU.name))

@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from core.runtime.logs import set_up
+from core.runtime.threads import Watch
 from core.settings import get_settings
 from core.ui.server.door import Door
 from core.ui.server.limits import Visitors
@@ -34,7 +35,10 @@ def server_parts() -> dict[str, Any]:
     async def lifespan(_app: st.App) -> AsyncIterator[None]:
         # Not before: the web server sets its own loggers up while it starts.
         set_up(settings.log_format)
+        threads = Watch()
+        threads.begin()
         yield
+        threads.end()
 
     return {
         "routes": [
