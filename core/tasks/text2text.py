@@ -59,6 +59,7 @@ class Text2TextResult:
         written: token by token, special ones left out.
         cut: the prompt was longer than the model's window.
         copied: share of the words that stand in the text that was read; ``None`` without words.
+        added: the other words, each once, in lower case.
         timing: where the time went.
     """
 
@@ -67,6 +68,7 @@ class Text2TextResult:
     written: tuple[Written, ...]
     cut: bool
     copied: float | None
+    added: tuple[str, ...]
     timing: Timing
 
 
@@ -89,13 +91,22 @@ def prompt_for(bundle: ModelBundle, request: Text2TextRequest) -> str:
     return request.text
 
 
-def copied_share(written: str, text: str) -> float | None:
-    """Share of the words of ``written`` that stand in ``text``; ``None`` without words."""
+def _words(text: str) -> list[str]:
     import re
 
-    words = re.findall(r"\w+", written.lower())
-    known = set(re.findall(r"\w+", text.lower()))
+    return re.findall(r"\w+", text.lower())
+
+
+def copied_share(written: str, text: str) -> float | None:
+    """Share of the words of ``written`` that stand in ``text``; ``None`` without words."""
+    words, known = _words(written), set(_words(text))
     return sum(word in known for word in words) / len(words) if words else None
+
+
+def added_words(written: str, text: str) -> tuple[str, ...]:
+    """The words of ``written`` that don't stand in ``text``, each once, in lower case."""
+    known = set(_words(text))
+    return tuple(dict.fromkeys(word for word in _words(written) if word not in known))
 
 
 class Text2Text:
@@ -152,7 +163,13 @@ class Text2Text:
                 if token not in special
             )
         return Text2TextResult(
-            text, prompt, written, whole > bundle.entry.window, copied_share(text, request.text), clock.timing()
+            text,
+            prompt,
+            written,
+            whole > bundle.entry.window,
+            copied_share(text, request.text),
+            added_words(text, request.text),
+            clock.timing(),
         )
 
 

@@ -359,6 +359,33 @@ def translator_scores(_model: str, data: Path | None) -> list[dict[str, object]]
     return rows
 
 
+def written_scores(_model: str, data: Path | None) -> list[dict[str, object]]:
+    """F1 of written answers and summaries on unseen articles, where ``data`` is given; then answers by hand.
+
+    Beside the summaries stands what their first sentence scores, which is what a person would do without a model.
+
+    Args:
+        _model: the folder's name; one model writes both languages.
+        data: the folder with the text sets; ``None`` for the sample alone.
+    """
+    from core.training import samples
+    from core.training.recipes import questions, writer
+
+    bundle = _bundle("writer-es")
+    net, words = bundle.model, bundle.tokenizer.backend_tokenizer
+    found = writer.scores(net, words, data, "cpu") if data is not None else {}
+    rows: list[dict[str, object]] = [{"Test set": name, **own} for name, own in found.items()]
+    if data is not None:
+        rows.append({"Test set": "summaries, en: the first sentence", **writer.first_sentences(data)})
+    asked, texts = [], []
+    for language in ("es", "en"):
+        own = samples.questions(language)
+        asked += own
+        texts += writer.answer(net, words, own, language, "cpu")
+    rows.append({"Test set": "hand-written", **questions.answer_scores(texts, asked)})
+    return rows
+
+
 def following_scores(model: str, data: Path | None) -> list[dict[str, object]]:
     """Share of pairs judged right, in both languages, on unseen documents, where ``data`` is given; then by hand.
 
@@ -408,6 +435,7 @@ _MEASURES: Final = {
     "mini-gpt-en": writer_scores,
     "mini-mt": translator_scores,
     "next-sentence": following_scores,
+    "writer": written_scores,
 }
 # Of the models that have figures to print again, those that ship.
 _HEADS: Final = ("sentiment-es", "sentiment-en", "entities-es", "entities-en", "questions-es", "questions-en")

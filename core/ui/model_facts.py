@@ -23,6 +23,9 @@ _TESTS: Final = {
     "es, single sentences": N_("parejas de frases en español"),
     "en, up to 128 tokens": N_("parejas de trozos en inglés"),
     "en, single sentences": N_("parejas de frases en inglés"),
+    "answers, es": N_("preguntas sobre artículos nunca vistos"),
+    "answers, en": N_("preguntas sobre artículos nunca vistos"),
+    "summaries, en": N_("resúmenes de artículos científicos"),
 }
 
 

@@ -311,6 +311,20 @@ def test_a_summary_in_the_models_own_words(open_app: OpenApp, tmp_path: Path, mo
     assert entry("t5-summary").name("es") in shown.replace("\\", "")
 
 
+def test_an_answer_in_the_models_own_words(open_app: OpenApp) -> None:
+    text = "El faro fue construido en 1871 con piedra de la isla."
+    app = open_app("tasks", lang="es", task="questions", tl="es", text=text, question="¿Cuándo fue construido el faro?")
+    button(app, "_written_go").click().run(timeout=120)
+    assert not app.exception
+    shown = texts(app).replace("\\", "")
+    assert "Extraída" in shown and "Escrita" in shown and "de sus palabras están en el texto" in shown
+    assert entry("writer-es").name("es") in shown
+    assert [one.value for one in app.text].count("1871") == 2
+    table = next(frame.value for frame in app.dataframe if list(frame.value) == ["pieza", "probabilidad"])
+    assert "".join(table["pieza"]).replace("▁", "") == "1871" and table["probabilidad"].between(0, 1).all()
+    assert any("Seq2SeqLM" in one.value or "EncoderDecoderModel" in one.value for one in app.code)
+
+
 def test_without_a_model_that_writes_one_is_offered(open_app: OpenApp) -> None:
     app = open_app("tasks", lang="es", task="summary", tl="en")
     assert "Ningún modelo de este equipo" in texts(app)

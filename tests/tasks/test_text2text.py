@@ -12,7 +12,7 @@ from core.runtime.bundle import ModelBundle
 from core.runtime.device import CPU
 from core.runtime.loading import load_bundle
 from core.settings import Settings
-from core.tasks.text2text import TASK, Text2TextRequest, Text2TextResult, copied_share, prompt_for
+from core.tasks.text2text import TASK, Text2TextRequest, Text2TextResult, added_words, copied_share, prompt_for
 from tests.tasks.causal import decoder
 from tests.tasks.translators import translator
 
@@ -79,6 +79,7 @@ def test_what_does_not_fit_is_said(model: ModelBundle) -> None:
 
 
 def test_how_much_was_copied_by_hand() -> None:
+    assert added_words("The dog flies, flies HIGH", "the DOG runs") == ("flies", "high")
     assert copied_share("The dog flies.", "the DOG runs") == pytest.approx(2 / 3)
     assert copied_share("…", "x") is None
 

@@ -10,6 +10,7 @@ from core.runtime.bundle import ModelBundle
 from core.runtime.device import CPU
 from core.runtime.loading import load_bundle
 from core.settings import Settings
+from core.tasks import text2text
 from core.tasks.classification import ClassificationRequest
 from core.tasks.coreference import CoreferenceRequest
 from core.tasks.entities import EntitiesRequest
@@ -19,11 +20,13 @@ from core.tasks.generation import GenerationRequest
 from core.tasks.next_sentence import NextSentenceRequest
 from core.tasks.question_answering import QuestionRequest
 from core.tasks.similarity import SimilarityRequest
+from core.tasks.text2text import Text2TextRequest
 from core.tasks.translation import TranslationRequest
 from core.tasks.zero_shot import ZeroShotRequest
 from core.ui.tasks.code import literal
 from core.ui.tasks.registry import BY_SLUG
 from core.ui.tasks.summary import _EN
+from core.ui.tasks.written import written_code
 from tests.fresh import run_fresh
 from tests.runtime.models import tiny_entry, write_model
 from tests.tasks.causal import decoder
@@ -200,6 +203,23 @@ def test_translation_by_two_halves(key: str, text: str) -> None:
         (result,) = view.task().run(shipped(key).with_attention(), [request])
     written = run(view.code(request, entry(key)))
     assert written == [s.candidates[0].text for s in result.sentences] and written[0]
+
+
+@pytest.mark.parametrize("key", ["writer-es", "writer-en"])
+def test_an_answer_that_is_written(key: str) -> None:
+    request = Text2TextRequest("Marie was born in Warsaw in 1867.", "answer", "¿Dónde nació Marie?", tokens=12)
+    with torch.inference_mode():
+        (result,) = text2text.TASK.run(shipped(key), [request])
+    assert run(written_code(request, result.prompt, entry(key))) == [result.text] and result.text
+
+
+def test_a_summary_that_is_written(tmp_path: Path) -> None:
+    bundle = translator(tmp_path)
+    request = Text2TextRequest("The dog runs in the rain.", "summary", tokens=8)
+    with torch.inference_mode():
+        (result,) = text2text.TASK.run(bundle, [request])
+    program = written_code(request, result.prompt, bundle.entry)
+    assert run(program.replace(repr(bundle.entry.id), repr(str(tmp_path / bundle.entry.id)))) == [result.text]
 
 
 def test_next_sentence_with_an_adapter() -> None:

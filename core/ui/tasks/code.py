@@ -32,7 +32,9 @@ def load_lines(item: ModelEntry, head: str | None) -> str:
     """
     auto = f"AutoModelFor{head}" if head else "AutoModel"
     if item.weights is not None and item.weights.encoder is not None:
-        return _both_lines(item, item.weights.encoder)
+        return _both_lines(item, item)
+    if item.weights is not None and item.weights.base and head == "Seq2SeqLM":
+        return _both_lines(item, entry(item.weights.base))
     if item.weights is None or item.weights.base is None:
         extra, where = place(item)
         return (
@@ -53,17 +55,51 @@ def load_lines(item: ModelEntry, head: str | None) -> str:
     )
 
 
-def _both_lines(item: ModelEntry, encoder: str) -> str:
-    assert item.weights is not None
-    extra, read = place(entry(encoder))
-    _none, written = place(item)
-    return (
-        f"import torch\n{extra}"
-        "from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, EncoderDecoderModel\n\n"
+def _both_lines(item: ModelEntry, home: ModelEntry) -> str:
+    """Lines for an encoder-decoder whose halves are models of their own.
+
+    Args:
+        item: the model; perhaps an adapter of ``home``.
+        home: whose decoder and encoder it uses.
+    """
+    assert item.weights is not None and home.weights is not None and home.weights.encoder is not None
+    extra, read = place(entry(home.weights.encoder))
+    _none, written = place(home)
+    adapted, reads, also = item is not home, item.weights.encoder_adapter, item.weights.encoder_also
+    classes = ["AutoModelForCausalLM", "AutoTokenizer", "EncoderDecoderModel"]
+    classes += ["AutoConfig", "AutoModelForQuestionAnswering"] if reads else ["AutoModel"]
+    lines = (
+        f"import torch\n{extra}" + ("from peft import PeftModel\n" if adapted else "") + f"from transformers import "
+        f"{', '.join(sorted(classes))}\n\n"
         f"tokenizer = AutoTokenizer.from_pretrained({written})\n"
-        "# The encoder is a model of its own, whose lower layers are read; the decoder was trained on them.\n"
-        f"encoder = AutoModel.from_pretrained({read}, num_hidden_layers={item.weights.encoder_layers}, "
-        "add_pooling_layer=False)\n"
+    )
+    layers = item.weights.encoder_layers
+    if reads:
+        _none, adapter = place(entry(reads))
+        lines += (
+            f"reader = {adapter}\n"
+            "# The encoder reads with an adapter of its own, which has learnt where an answer stands.\n"
+            f"encoder = AutoModelForQuestionAnswering.from_pretrained({read}, "
+            "config=AutoConfig.from_pretrained(reader))\n"
+            "encoder = PeftModel.from_pretrained(encoder, reader).merge_and_unload().bert\n"
+        )
+    else:
+        lines += (
+            "# The encoder is a model of its own, whose lower layers are read; the decoder was trained on them.\n"
+            f"encoder = AutoModel.from_pretrained({read}, num_hidden_layers={layers}, add_pooling_layer=False)\n"
+        )
+    if also:
+        lines += (
+            "\n\ndef ask(encoder, args, options):\n"
+            '    return args, {**options, "output_hidden_states": True}\n\n\n'
+            "def add(encoder, args, read):\n"
+            f"    read.last_hidden_state = read.last_hidden_state + read.hidden_states[{also}]\n"
+            "    return read\n\n\n"
+            f"# The decoder knows layer {also}, which says what words there are; the last says where the answer is.\n"
+            "encoder.register_forward_pre_hook(ask, with_kwargs=True)\n"
+            "encoder.register_forward_hook(add)\n"
+        )
+    lines += (
         f"decoder = AutoModelForCausalLM.from_pretrained({written})\n"
         "model = EncoderDecoderModel(encoder=encoder, decoder=decoder).float().eval()\n"
         "marks = {\n"
@@ -75,3 +111,7 @@ def _both_lines(item: ModelEntry, encoder: str) -> str:
         "model.config.update(marks)\n"
         "model.generation_config.update(**marks)\n"
     )
+    if adapted:
+        _none, own = place(item)
+        lines += f"model = PeftModel.from_pretrained(model, {own})\nmodel = model.merge_and_unload().eval()\n"
+    return lines
