@@ -329,8 +329,8 @@ def _take_in(model: Any, adapter: Path, *, half: str = "") -> set[str]:
         for name, weight in load_file(adapter / "adapter_model.safetensors").items()
     }
     if half:
-        parts = {name.partition(".")[::2]: weight for name, weight in brought.items()}
-        brought = {f"{half}.{rest}": weight for (body, rest), weight in parts.items() if rest.startswith("encoder.")}
+        inner = {name.partition(".")[2]: weight for name, weight in brought.items()}
+        brought = {f"{half}.{name}": weight for name, weight in inner.items() if name.startswith("encoder.")}
     weights = dict(model.named_parameters())
     changed: set[str] = set()
     try:
@@ -481,21 +481,12 @@ def _kind(folder: Path) -> str:
         return ""
 
 
-def _encoder_of(entry: ModelEntry, settings: Settings) -> Path | None:
-    """The folder of the encoder that a decoder's entry names; ``None`` for any other model."""
-    if entry.weights is None or entry.weights.encoder is None:
+def _needed(key: str | None, settings: Settings) -> Path | None:
+    """The folder of a model that another one needs, by its key; ``None`` for none."""
+    if key is None:
         return None
-    found = locate_model(catalogue_entry(entry.weights.encoder), settings)
-    assert found is not None  # or the decoder would not have been located
-    return found.folder
-
-
-def _adapter_of(entry: ModelEntry, settings: Settings) -> Path | None:
-    """The folder of the adapter with which an entry's encoder reads; ``None`` if it reads as it is."""
-    if entry.weights is None or entry.weights.encoder_adapter is None:
-        return None
-    found = locate_model(catalogue_entry(entry.weights.encoder_adapter), settings)
-    assert found is not None  # or the model would not have been located
+    found = locate_model(catalogue_entry(key), settings)
+    assert found is not None  # or the one that needs it would not have been located
     return found.folder
 
 
@@ -514,25 +505,23 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
         raise ModelUnavailable(why_absent(entry, settings))
     import torch
 
-    folder = place.folder
-    head = entry.weights.head if entry.weights is not None else None
+    weights = entry.weights
+    # An adapter's base says which encoder they share.
+    home = catalogue_entry(weights.base).weights if weights is not None and weights.base else weights
+    assert weights is not None and home is not None  # or it would not have been located
+    base = _needed(weights.base, settings)
+    folder = base or place.folder
     # Whoever asks first may be computing in inference mode; weights made there could never be asked for gradients.
-    with first_use(f"model {head} {_kind(folder)}"), torch.inference_mode(False):
-        weights = entry.weights
-        base = catalogue_entry(weights.base) if weights is not None and weights.base else None
-        if base is not None:
-            located = locate_model(base, settings)
-            assert located is not None  # or the adapter would not have been located
-            folder = located.folder
-        half = _encoder_of(base or entry, settings)
-        if weights is not None and half is not None:
-            adapter = _adapter_of(entry, settings)
+    with first_use(f"model {weights.head} {_kind(place.folder)}"), torch.inference_mode(False):
+        half = _needed(home.encoder, settings)
+        if half is not None:
+            adapter = _needed(weights.encoder_adapter, settings)
             model = with_encoder(half, folder, weights.encoder_layers, also=weights.encoder_also, adapter=adapter)
             if base is not None:
                 _take_in(model, place.folder)
             model = model.to(dtype_for(device))  # type: ignore[arg-type]
         elif base is not None:
-            model = with_adapter(folder, place.folder, head, device)
+            model = with_adapter(base, place.folder, weights.head, device)
         else:
             model = _read_weights(entry, folder, device)
         model = model.to(torch.device(device.name)).eval()  # type: ignore[arg-type]
@@ -549,8 +538,8 @@ def load_bundle(entry: ModelEntry, settings: Settings, device: Device) -> ModelB
                 name=entry.name(get_language()), folder=place.folder.name
             )
         ) from error
-    if entry.weights is not None and entry.weights.start:
-        _start_with(model, tokenizer, entry.weights.start)
+    if weights.start:
+        _start_with(model, tokenizer, weights.start)
     return ModelBundle(
         entry=entry,
         model=model,

@@ -33,6 +33,20 @@ def in_this_language(make: Callable[[], bytes]) -> Callable[[], bytes]:
     return lambda: copy_context().run(made)
 
 
+def show_code(code: str, key: str) -> None:
+    """Shows the button behind which a Python program stands that prints the same result.
+
+    Args:
+        code: the program.
+        key: prefix for the widget's key, unique on the page.
+    """
+    with st.popover(_("El código"), icon=":material/code:", key=f"{key}_code"):
+        st.markdown(
+            _("Pégalo en un Python con `transformers`, abierto en la carpeta del proyecto, e imprime lo mismo:")
+        )
+        st.code(code, language="python")
+
+
 def share_row(state: PageState, *, code: str | None, downloads: tuple[Download, ...], key: str) -> None:
     """Shows the three buttons.
 
@@ -51,11 +65,7 @@ def share_row(state: PageState, *, code: str | None, downloads: tuple[Download, 
                 st.markdown(_("Quien abra este enlace verá lo mismo que tú:"))
                 st.code(link, language=None, wrap_lines=True)
         if code is not None:
-            with st.popover(_("El código"), icon=":material/code:", key=f"{key}_code"):
-                st.markdown(
-                    _("Pégalo en un Python con `transformers`, abierto en la carpeta del proyecto, e imprime lo mismo:")
-                )
-                st.code(code, language="python")
+            show_code(code, key)
         if downloads:
             with st.popover(_("Descargar"), icon=":material/download:", key=f"{key}_download"):
                 for index, file in enumerate(downloads):

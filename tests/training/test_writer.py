@@ -98,7 +98,7 @@ def test_it_learns_and_what_ships_is_merged_as_it_was_trained(tmp_path: Path, mo
     found = list(writer.answered(ASKED, adapters.load_tokenizer(writer.READS), words, mark))
     batches = writer.Batches(found, 1_000, 1, encoder, tmp_path / "states.bin", "cpu")
     schedule = Schedule(steps=60, learning_rate=2e-3, warmup=0.1)
-    train(model, batches, writer.losses, schedule, tmp_path / "run", device="cpu")
+    train(model, batches, mini_mt.losses, schedule, tmp_path / "run", device="cpu")
     model.eval()
     assert torch.equal(encoder.encoder.layer[11].output.dense.weight, before)
     right = ["Lima", "Ana", "her dog"]

@@ -30,7 +30,6 @@ from core.training.recipes.loop import Schedule, autocast, command_line, log, pa
 from core.training.tuning.scores import answer_f1
 
 if TYPE_CHECKING:
-    import torch
     from tokenizers import Tokenizer
 
 BASE: Final = "mini-mt-en-es"
@@ -257,11 +256,6 @@ def build_model(seed: int = 1) -> tuple[Any, "Tokenizer"]:
     return get_peft_model(base, config), words
 
 
-def losses(model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
-    """Cross-entropy of the next piece, smoothed by a tenth."""
-    return mini_mt.losses(model, batch)
-
-
 def answer(
     model: Any, words: "Tokenizer", asked: Sequence[Question], language: str, device: str, *, beams: int = 4
 ) -> list[str]:
@@ -319,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     schedule = Schedule(options.steps, options.learning_rate, warmup=0.06, seed=options.seed)
     kept = {"tokens": options.tokens, "rows": len(found)}
-    train(model, batches, losses, schedule, out, device=device, options=kept, check=check)
+    train(model, batches, mini_mt.losses, schedule, out, device=device, options=kept, check=check)
     adapters.export(model, BASE, out / "model")
     model.eval()
     for name, own in scores(model, words, data, device).items():

@@ -9,6 +9,7 @@ from core.i18n import gettext as _
 from core.settings import get_settings
 from core.tasks.text2text import Text2TextRequest, Text2TextResult
 from core.ui.messages import errors_shown, plain
+from core.ui.share import show_code
 from core.ui.tasks.answers import answer
 from core.ui.tasks.code import literal, load_lines
 from core.ui.tasks.models import choose_model, models_for, offer_downloads, show_answered_by
@@ -54,8 +55,7 @@ def show_written(shown: Shown, task: str, request: Text2TextRequest, extracted: 
             _compare(outcome.result, extracted)
             _pieces(outcome.result)
             show_answered_by(item, outcome)
-            with st.popover(_("El código"), icon=":material/code:"):
-                st.code(written_code(request, outcome.result.prompt, item), language="python", wrap_lines=True)
+            show_code(written_code(request, outcome.result.prompt, item), f"{shown.key}_written")
 
 
 def _compare(result: Text2TextResult, extracted: str) -> None:
