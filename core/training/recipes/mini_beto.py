@@ -1,13 +1,14 @@
 """mini-BETO: a small Spanish BERT, pre-trained with whole-word masking and next-sentence prediction.
 
     python -m core.training.recipes.mini_beto --data DIR --out DIR [--start e5|minilm] [--steps N] [--batch N]
-                                              [--length N] [--begin-with DIR]
+                                              [--length N] [--matrix-rate R] [--begin-with DIR]
 
 6 layers of 384 with 12 heads, as all-MiniLM-L6-v2, and a word embedding for each piece of
 ``core/models/wordpiece-es``. It begins with the lower half of multilingual-e5-small, whose pieces' vectors
 also spell its word embeddings (``e5``): it has read Spanish before its first step, and learns in 150,000
 tokens what takes two million from MiniLM's English layers (``--start minilm``). ``--begin-with`` takes the
-weights of an earlier run instead, as BERT itself went on with longer sequences after a long time with short ones.
+weights of a model that was saved, such as the one that ships, as BERT itself went on with longer sequences after
+a long time with short ones. ``--matrix-rate`` gives the layers' matrices to Muon (Jordan 2024), with that rate.
 
 The same code runs on CPU and GPU, and goes on where it was cut (``loop``). ``OUT/model`` is the
 ``save_pretrained`` layout in half precision.
@@ -68,6 +69,7 @@ class Options:
     batch: int = 16
     length: int = 128
     learning_rate: float = 4e-4
+    matrix_rate: float = 0.0
     warmup: float = 0.03
     weight_decay: float = 0.01
     seed: int = 1
@@ -366,6 +368,15 @@ def build_model(tokenizer: "Tokenizer", layers: int = 6, packed: "e5.Packed | No
     return model
 
 
+def saved_model(folder: Path) -> "BertForPreTraining":
+    """A model that ``export`` wrote, ready to learn on: in single precision and, as before, without dropout."""
+    import torch
+    from transformers import BertForPreTraining
+
+    nothing = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    return BertForPreTraining.from_pretrained(folder, dtype=torch.float32, **nothing)
+
+
 def _from_e5(packed: "e5.Packed", tokenizer: "Tokenizer") -> tuple[Any, "torch.Tensor"]:
     """The multilingual encoder, and word embeddings for ``tokenizer``."""
     return e5.model(packed), e5.embeddings_for(packed, tokenizer)
@@ -470,6 +481,7 @@ def schedule(options: Options) -> Schedule:
         learning_rate=options.learning_rate,
         warmup=options.warmup,
         weight_decay=options.weight_decay,
+        matrix_rate=options.matrix_rate,
         seed=options.seed,
     )
 
@@ -496,7 +508,7 @@ def held_batches(data: Path, cache: Path, split: Split = "test") -> Batches:
 
 def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", choices=("e5", "minilm"), default="e5", help="whose layers it begins with")
-    parser.add_argument("--begin-with", type=Path, help="the folder of a run whose last weights this one begins with")
+    parser.add_argument("--begin-with", type=Path, help="the folder of a saved model whose weights this one begins with")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -513,11 +525,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log(out, {"split": split, "tokens": {source: len(text.ids) for source, text in found.items()}})
     checks = {split: Batches(texts[split], special, ASKED) for split in ("dev", "test")}
     torch.manual_seed(options.seed)
-    model = build_model(tokenizer, packed=e5.read(e5.package_file()) if start == "e5" else None)
     if before is not None:
-        kept_weights = torch.load(before / "checkpoint.pt", map_location="cpu", weights_only=True)["model"]
-        model.load_state_dict(kept_weights, strict=False)
-        model.tie_weights()
+        model = saved_model(before)
+    else:
+        model = build_model(tokenizer, packed=e5.read(e5.package_file()) if start == "e5" else None)
 
     def check(trained: Any) -> dict[str, Any]:
         return asdict(evaluate(trained, checks["dev"], 8, device))

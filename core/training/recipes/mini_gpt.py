@@ -1,15 +1,18 @@
 """mini-gpt: a small GPT-2 that writes Spanish, or English.
 
     python -m core.training.recipes.mini_gpt --data DIR --out DIR [--language en] [--steps N] [--batch N] [--length N]
+                                             [--begin-with DIR]
 
 A byte-level BPE of 8,192 pieces and a GPT-2 of 6 layers (256 wide, 8 heads, 6.9 million parameters), both
 learnt from nothing: in Spanish on the novels, everyday sentences, manuals and laws of ``corpora``, in English
 on the texts of ``english_heads``. Matrices inside the layers are trained with Muon, the rest with AdamW.
-Resumable; ``OUT/model`` is the ``save_pretrained`` layout.
+Resumable; ``OUT/model`` is the ``save_pretrained`` layout. ``--begin-with`` goes on with a model that was saved,
+such as the one that ships, and with its pieces.
 
 Sources: Radford et al. 2019 (GPT-2); Jordan et al. 2024 (Muon); bits per character as in Graves 2013.
 """
 
+import argparse
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -185,6 +188,16 @@ def build_model(layers: int = 6, width: int = 256, heads: int = 8) -> "GPT2LMHea
     return GPT2LMHeadModel(config)
 
 
+def saved_model(folder: Path) -> "tuple[GPT2LMHeadModel, Tokenizer]":
+    """A model that ``export`` wrote, in single precision, and its pieces."""
+    import torch
+    from tokenizers import Tokenizer
+    from transformers import GPT2LMHeadModel
+
+    model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
+    return model, Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
 def losses(model: "torch.nn.Module", batch: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
     """Mean loss of the next token, in nats."""
     import torch.nn.functional as F
@@ -251,23 +264,25 @@ def export(model: "GPT2LMHeadModel", tokenizer: "Tokenizer", folder: Path) -> No
     whole(tokenizer_object=tokenizer, model_max_length=CONTEXT, **marks).save_pretrained(folder)
 
 
+def _more(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--language", choices=sorted(SHARES), default="es")
+    parser.add_argument("--begin-with", type=Path, help="the folder of a saved model whose weights this one begins with")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     import torch
 
-    given, options = command_line(
-        "mini_gpt",
-        Options,
-        arguments,
-        lambda parser: parser.add_argument("--language", choices=sorted(SHARES), default="es"),
-    )
+    given, options = command_line("mini_gpt", Options, arguments, _more)
     data, out, device, language = given.data, given.out, given.device, given.language
-    tokenizer = train_tokenizer(data, out / "bpe.json", language)
+    torch.manual_seed(options.seed)
+    if given.begin_with is not None:
+        model, tokenizer = saved_model(given.begin_with)
+    else:
+        model, tokenizer = build_model(), train_tokenizer(data, out / "bpe.json", language)
     splits: tuple[Split, ...] = ("train", "dev", "test")
     texts = {split: load_ids(data, split, tokenizer, out / "text", language) for split in splits}
     log(out, {split: {source: len(ids) for source, ids in found.items()} for split, found in texts.items()})
-    torch.manual_seed(options.seed)
-    model = build_model()
 
     def check(trained: "torch.nn.Module") -> dict[str, Any]:
         bits, characters = bits_per_character(trained, texts["dev"][NOVELS[language]], tokenizer, device, 10_000)
