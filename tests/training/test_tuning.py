@@ -295,6 +295,26 @@ def test_the_averaging_layer_brings_the_mean_to_cls(base: str) -> None:
     assert model.config.num_hidden_layers == 7
 
 
+def test_what_the_averaging_layer_says_is_known_without_running_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.training.recipes.loop.multiplies_bf16", lambda _device: False)
+    settings = Settings(device="cpu", offline=True)
+    request = defaults("classification", "head", "minilm")
+    model = build(request, ("a", "b"), settings)
+    assert add_averaging_layer(model, request, settings)
+    tokenizer = load_tokenizer("minilm", settings)
+    texts = ["A short one.", "A much longer sentence about nothing at all.", "Words"]
+    rows = [{"ids": ids, "label": 0} for ids in tokenizer(texts)["input_ids"]]
+    layers: list[int] = []
+    for place, layer in enumerate(model.bert.encoder.layer):
+        layer.register_forward_hook(lambda *_given, place=place: layers.append(place))
+    whole, apart = (
+        np.stack(body_vectors(model, rows, "cpu", first_only=True, averages=averages)) for averages in (False, True)
+    )
+    np.testing.assert_allclose(apart, whole, atol=1e-5)
+    assert layers == [*range(7), *range(6)]
+    assert len(model.bert.encoder.layer) == 7
+
+
 def test_other_encoders_get_no_averaging_layer(settings: Settings) -> None:
     model = build(request_of("classification"), ("a", "b"), settings)
     assert not add_averaging_layer(model, request_of("classification"), settings)

@@ -373,7 +373,7 @@ def saved_model(folder: Path) -> "BertForPreTraining":
     import torch
     from transformers import BertForPreTraining
 
-    nothing = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    nothing: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     return BertForPreTraining.from_pretrained(folder, dtype=torch.float32, **nothing)
 
 
@@ -508,7 +508,7 @@ def held_batches(data: Path, cache: Path, split: Split = "test") -> Batches:
 
 def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", choices=("e5", "minilm"), default="e5", help="whose layers it begins with")
-    parser.add_argument("--begin-with", type=Path, help="the folder of a saved model whose weights this one begins with")
+    parser.add_argument("--begin-with", type=Path, help="the folder of a saved model to go on with")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -266,7 +266,7 @@ def export(model: "GPT2LMHeadModel", tokenizer: "Tokenizer", folder: Path) -> No
 
 def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--language", choices=sorted(SHARES), default="es")
-    parser.add_argument("--begin-with", type=Path, help="the folder of a saved model whose weights this one begins with")
+    parser.add_argument("--begin-with", type=Path, help="the folder of a saved model to go on with")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

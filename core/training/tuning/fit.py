@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,11 +81,14 @@ class Learning:
     before_step: Callable[["dict[str, torch.Tensor]"], None] = _nothing
     after_epoch: Callable[[int], dict[str, Any]] = field(default=lambda _epoch: {})
 
+    @cached_property
+    def weights(self) -> list[tuple[str, "torch.nn.Parameter"]]:
+        """Those that learn, with their names: collected once, since going through a model at each step takes time."""
+        return [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
+
     def optimizer(self) -> "torch.optim.Optimizer":
         """AdamW (Loshchilov & Hutter 2019). Neither embeddings, biases nor norms decay."""
         import torch
-
-        learning = [(name, w) for name, w in self.model.named_parameters() if w.requires_grad]
 
         def decays(name: str, weight: "torch.Tensor") -> bool:
             return weight.ndim > 1 and "embedding" not in name
@@ -92,10 +96,10 @@ class Learning:
         return torch.optim.AdamW(
             [
                 {
-                    "params": [w for n, w in learning if decays(n, w)],
+                    "params": [w for n, w in self.weights if decays(n, w)],
                     "weight_decay": self.schedule.weight_decay,
                 },
-                {"params": [w for n, w in learning if not decays(n, w)], "weight_decay": 0.0},
+                {"params": [w for n, w in self.weights if not decays(n, w)], "weight_decay": 0.0},
             ],
             lr=self.schedule.learning_rate,
             fused=True,
@@ -108,14 +112,16 @@ class Learning:
         for group in optimizer.param_groups:
             group["lr"] = self.schedule.learning_rate * self.schedule.factor(number)
         # Dropout depends on the seed and the step alone, on whatever device: a run that was cut goes on exactly.
-        torch.manual_seed(self.schedule.seed * 1_000_003 + number)
+        # (On a machine whose card isn't in use, torch.manual_seed keeps a stack trace for it at each call.)
+        seed = torch.default_generator.manual_seed if self.device == "cpu" else torch.manual_seed
+        seed(self.schedule.seed * 1_000_003 + number)
         rows = [self.rows[row] for row in self.order[number]]
         batch = tensors(self.batch(rows, number), self.device)
         self.before_step(batch)
         with autocast(self.device):
             loss = self.loss(self.model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_([w for w in self.model.parameters() if w.requires_grad], 1.0)
+        torch.nn.utils.clip_grad_norm_([w for _name, w in self.weights], 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return float(loss.detach()), sum(len(row["ids"]) for row in rows)
@@ -127,7 +133,7 @@ class Learning:
         """
         import torch
 
-        kept = {name: w.detach().clone() for name, w in self.model.named_parameters() if w.requires_grad}
+        kept = {name: w.detach().clone() for name, w in self.weights}
         self.model.train()
         optimizer = self.optimizer()
         sizes = self.order.tokens()
@@ -140,9 +146,8 @@ class Learning:
             self.step(number, optimizer)
         took = time.perf_counter() - began
         with torch.no_grad():
-            for name, weight in self.model.named_parameters():
-                if name in kept:
-                    weight.copy_(kept[name])
+            for name, weight in self.weights:
+                weight.copy_(kept[name])
         return took / max(1, sum(sizes[number] for number in chosen[1:]))
 
     def run(self, hooks: Hooks) -> float:
@@ -167,7 +172,7 @@ class Learning:
             optimizer.load_state_dict(kept["optimizer"])
             step, before_s, total, count = kept["step"], kept["seconds"], kept["total"], kept["count"]
             hooks.report({"kind": "resumed", "stage": self.stage, "step": step, "steps": steps})
-        learning = {name for name, weight in self.model.named_parameters() if weight.requires_grad}
+        learning = {name for name, _weight in self.weights}
         began = saved = time.monotonic()
 
         def elapsed() -> float:

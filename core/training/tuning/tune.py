@@ -5,7 +5,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ from core.training.tuning.models import (
     Finished,
     SmallVocabulary,
     add_averaging_layer,
+    averaging_layer_apart,
     build,
     count,
     freeze_body,
@@ -91,6 +92,7 @@ def body_vectors(
     device: str,
     *,
     first_only: bool,
+    averages: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[npt.NDArray[np.float32]]:
     """The body's last vectors of each row, ``(tokens or 1, width)``; it runs once over each.
@@ -100,6 +102,7 @@ def body_vectors(
         rows: what to read.
         device: where to compute.
         first_only: only of the first token, ``[CLS]``.
+        averages: the model has the layer of ``add_averaging_layer``; with ``first_only``, it doesn't run.
         progress: called with how many are done and how many there are.
     """
     import torch
@@ -107,11 +110,15 @@ def body_vectors(
     found: list[npt.NDArray[np.float32]] = [np.zeros((0, 0), dtype=np.float32)] * len(rows)
     by_length = sorted(range(len(rows)), key=lambda index: len(rows[index]["ids"]))
     model.eval()
-    with torch.inference_mode(), autocast(device):
+    apart = averaging_layer_apart(model) if averages and first_only else nullcontext()
+    with torch.inference_mode(), autocast(device), apart as sum_up:
         for start in range(0, len(by_length), _BODY_BATCH):
             chosen = by_length[start : start + _BODY_BATCH]
             batch = tensors(collate([rows[index] for index in chosen]), device)
-            out = logits_of_body(model, batch).last_hidden_state.float().cpu().numpy()  # (batch, tokens, width)
+            states = logits_of_body(model, batch).last_hidden_state.float()  # (batch, tokens, width)
+            if sum_up is not None:
+                states = sum_up(states, batch["attention"])
+            out = states.cpu().numpy()
             for place, index in enumerate(chosen):
                 end = 1 if first_only else len(rows[index]["ids"])
                 found[index] = out[place, :end].copy()
@@ -229,7 +236,7 @@ class Run:
         return learning, tables
 
     def _sum_up(self) -> None:
-        add_averaging_layer(self.model, self.request, self.settings)
+        self.averages = add_averaging_layer(self.model, self.request, self.settings)
 
     def _prepare(self, stack: ExitStack, train_vectors: bool = True) -> None:
         """Chooses which weights move, and does once what needs doing only once."""
@@ -262,7 +269,9 @@ class Run:
 
             with self.clock.part(name):
                 first_only = self.data.task == "classification"
-                vectors = body_vectors(self.model, rows, self.device, first_only=first_only, progress=progress)
+                vectors = body_vectors(
+                    self.model, rows, self.device, first_only=first_only, averages=self.averages, progress=progress
+                )
             for row, vector in zip(rows, vectors, strict=True):
                 row["hidden"] = vector
 
@@ -382,10 +391,11 @@ class Run:
         live = tests * min(1.0, _LIVE / max(1, len(self.data.test)))
         evaluations = request.epochs + 1
         if request.method == "head":
+            first_only = self.data.task == "classification"
             sample = sorted(self.train_rows, key=lambda row: len(row["ids"]))[:: max(1, len(self.train_rows) // 192)]
-            body_vectors(self.model, sample[:8], self.device, first_only=True)
+            body_vectors(self.model, sample[:8], self.device, first_only=first_only, averages=self.averages)
             began = time.perf_counter()
-            body_vectors(self.model, sample, self.device, first_only=True)
+            body_vectors(self.model, sample, self.device, first_only=first_only, averages=self.averages)
             tokens = sum(len(row["ids"]) for row in sample)
             body_s = (time.perf_counter() - began) / max(1, tokens)
             own = sum(len(row["ids"]) for row in self.train_rows)
@@ -393,8 +403,7 @@ class Run:
             # The head's steps are the same on any numbers of the right shape.
             width = self.model.config.hidden_size
             for row in (*self.train_rows, *self.test_rows, *self.own_rows):
-                size = 1 if self.data.task == "classification" else len(row["ids"])
-                row["hidden"] = np.zeros((size, width), dtype=np.float32)
+                row["hidden"] = np.zeros((1 if first_only else len(row["ids"]), width), dtype=np.float32)
         self._prepare(stack, train_vectors=False)
         per_token = self._learning().rehearse()
         padded = sum(sum(self.order.tokens(epoch)) for epoch in range(min(3, request.epochs)))
