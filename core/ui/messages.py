@@ -33,20 +33,21 @@ def show_error(error: TallerError) -> None:
     st.warning(plain(str(error)), icon=":material/info:")
 
 
-@contextmanager
-def errors_shown() -> Iterator[None]:
-    """Turns the errors of its body into messages on the page.
+def show_failure(error: Exception) -> bool:
+    """Says that something failed: what to do about it, or, where nobody foresaw it, the code under which it is logged.
 
-    Errors that we foresaw say what to do. Any other is written to the log under a short code, and the
-    page shows the code; what was typed stays in its form either way.
+    What was typed stays in its form either way. It is also what Streamlit calls when a script ends in an error.
+
+    Returns:
+        True: Streamlit needn't say anything itself.
     """
-    try:
-        yield
-    except TallerError as error:
+    if isinstance(error, TallerError):
         show_error(error)
-    except Exception:  # the page boundary: nothing may reach the visitor as a traceback
+    elif isinstance(error, MemoryError):
+        show_error(TallerError(_("No hay memoria libre para mostrar esto. Vuelve a intentarlo en un momento.")))
+    else:
         code = uuid.uuid4().hex[:8]
-        _log.exception("error %s on a page", code)
+        _log.error("error %s on a page", code, exc_info=error)
         st.error(
             _(
                 "Algo falló de nuestro lado y no pudimos mostrar esta parte. Lo que escribiste sigue en el "
@@ -54,3 +55,13 @@ def errors_shown() -> Iterator[None]:
             ).format(code=code),
             icon=":material/error:",
         )
+    return True
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Turns the errors of its body into messages on the page (``show_failure``)."""
+    try:
+        yield
+    except Exception as error:  # the page boundary: nothing may reach the visitor as a traceback
+        show_failure(error)

@@ -334,6 +334,11 @@ class People:
         elif not same(answer(one), right := self.right(number, turn)):
             said = _TOLD.findall(one.sent)
             self._report.wrong.append(f"{question(number, turn)}: {answer(one)} {said} for {right}")
+            if not said:
+                # Without a word, only all that came can tell what happened.
+                file = Path(tempfile.gettempdir()) / f"page-{number}-{turn}.txt"
+                file.write_text(one.sent, encoding="utf-8")
+                self._report.wrong[-1] += f" (all of it: {file})"
             print(self._report.wrong[-1], file=sys.stderr, flush=True)
         else:
             self._report.answers += 1

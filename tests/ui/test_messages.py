@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
 from core.ui.messages import plain
 
@@ -29,3 +30,27 @@ def test_thin_spaces_in_numbers_stay() -> None:
 def test_an_address_gets_a_mark_that_keeps_it_from_becoming_a_link(address: str) -> None:
     assert "\u2060" in plain(address)
     assert not re.search(r"https?://|www\.|\w@\w", re.sub(r"\\(.)", r"\1", plain(address)), re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        ("TallerError('Escribe menos.')", "warning", "Escribe menos"),
+        ("MemoryError()", "warning", "Vuelve a intentarlo en un momento"),
+        ("ValueError('/a/path and a secret')", "error", "Código para quien administra la aplicación"),
+    ],
+)
+def test_what_fails_around_a_page_is_told_as_what_fails_in_it(error: str, kind: str, words: str) -> None:
+    # As Streamlit ends a script that raises, with what the app gave it for that.
+    script = f"""
+from streamlit.error_util import handle_user_script_exception
+from core.errors import TallerError
+from core.ui.server import server_parts
+
+handle_user_script_exception({error}, server_parts()["on_script_error"])
+"""
+    app = AppTest.from_string(script).run()
+    assert not app.exception
+    (shown,) = getattr(app, kind)
+    assert words in shown.value.replace("\\", "")
+    assert "secret" not in shown.value

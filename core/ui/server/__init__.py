@@ -15,13 +15,14 @@ from starlette.routing import Route
 from core.runtime.logs import set_up
 from core.runtime.threads import Watch
 from core.settings import get_settings
+from core.ui.messages import show_failure
 from core.ui.server.door import Door
 from core.ui.server.limits import Visitors
 from core.ui.server.watch import live, metrics, ready
 
 
 def server_parts() -> dict[str, Any]:
-    """Routes, middleware and start for ``st.App``.
+    """Routes, middleware, start and end of a script in an error, for ``st.App``.
 
     Raises:
         pydantic.ValidationError: an option holds a value of the wrong kind.
@@ -48,4 +49,6 @@ def server_parts() -> dict[str, Any]:
         ],
         "middleware": [Middleware(Door, visitors=visitors, settings=settings, base=base)],
         "lifespan": lifespan,
+        # What fails around a page, such as its frame; the page's own errors don't come so far.
+        "on_script_error": show_failure,
     }
