@@ -114,6 +114,20 @@ def test_a_recipe_sets_the_numbers_and_a_method_brings_its_own(open_app: OpenApp
     assert app.session_state[keys.METHOD] == "lora"
 
 
+def test_the_base_follows_task_and_language_until_somebody_chooses_one(open_app: OpenApp, idle: None) -> None:
+    app = open_app("finetuning", lang="es", dl="es")
+    assert app.session_state[keys.BASE] == "mini-beto"
+    app.button_group(key=keys.TASK).set_value("questions").run()
+    assert app.session_state[keys.BASE] == "mini-e5"
+    app.button_group(key=LANGUAGE).set_value("en").run()
+    assert app.session_state[keys.BASE] == "minilm"
+    app.selectbox(key=keys.BASE).set_value("mini-e5").run()
+    app.button_group(key=keys.TASK).set_value("entities").run()
+    assert app.session_state[keys.BASE] == "mini-e5"
+    linked = open_app("finetuning", lang="es", dl="es", task="questions", base="mini-beto")
+    assert linked.session_state[keys.BASE] == "mini-beto"
+
+
 def test_own_sentences_stay_when_the_task_changes(open_app: OpenApp, idle: None) -> None:
     app = open_app("finetuning", lang="es", dl="es")
     assert "jazz" in app.session_state[keys.SENTENCES]

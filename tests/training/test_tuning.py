@@ -425,6 +425,9 @@ def test_defaults_and_presets_can_be_run_and_a_request_survives_json(settings: S
             assert tuning_request(json.loads(json.dumps(request.to_dict()))) == request
     # Those of the language come first, in the catalogue's order.
     assert {entry.key for entry in list(bases(settings, "es"))[:3]} == {tiny.BASE, "mini-beto", "mini-e5"}
+    assert [entry.key for entry in bases(settings, "es")][:2] == ["mini-beto", "mini-e5"]
+    # What is known not to learn a task comes last of its language.
+    assert [entry.key for entry in bases(settings, "es", "questions")][2] == "mini-beto"
     assert "minilm" in [entry.key for entry in bases(settings)]
     assert not [entry for entry in bases(settings) if entry.key.startswith("sentiment")]
 

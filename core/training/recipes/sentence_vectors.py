@@ -4,8 +4,9 @@
 
 A LoRA on the upper layers of the encoder; mean pooling, vectors of length one. mini-e5 knows by itself which
 sentence translates another; what it learns here is to spread its vectors as MiniLM does, whose cosines say how much
-two sentences have in common, and to look less at shared words. Each Spanish sentence is drawn to the vector that all-MiniLM-L6-v2 gives its translation (Reimers & Gurevych 2020), and away from those of the
-batch's other sentences. So heads that were learnt in English work on Spanish, too.
+two sentences have in common, and to look less at shared words. Each Spanish sentence is drawn to the vector that
+all-MiniLM-L6-v2 gives its translation (Reimers & Gurevych 2020), and away from those of the batch's other sentences.
+So heads that were learnt in English work on Spanish, too.
 """
 
 from collections.abc import Mapping, Sequence

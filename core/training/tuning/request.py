@@ -121,8 +121,17 @@ def preset(name: Preset, task: TuningTask, base: str) -> TuningRequest:
     return replace(request, epochs=round(request.epochs * longer))
 
 
-def bases(settings: Settings, language: str | None = None) -> list[ModelEntry]:
-    """Encoders on this machine that can be fine-tuned, those of ``language`` first; workshop ones before larger."""
+# From a few dozen Spanish questions mini-e5 learns with LoRA to find 70 % of the answers, and mini-BETO 15 %: it never
+# had two texts to compare.
+_UNFIT: Final[Mapping[TuningTask, tuple[str, ...]]] = {"questions": ("mini-beto",)}
+
+
+def bases(settings: Settings, language: str | None = None, task: TuningTask | None = None) -> list[ModelEntry]:
+    """Encoders on this machine that can be fine-tuned.
+
+    Those of ``language`` come first; of these the ones that are known not to learn ``task`` last, and the workshop's
+    before larger ones.
+    """
     found = [
         item
         for item in entries().values()
@@ -132,7 +141,13 @@ def bases(settings: Settings, language: str | None = None) -> list[ModelEntry]:
         and item.weights.head in (None, "MaskedLM", "PreTraining")
         and locate_model(item, settings) is not None
     ]
-    return sorted(found, key=lambda item: (language not in item.languages, item.weights.parameters))  # type: ignore[union-attr]
+    unfit = _UNFIT.get(task, ()) if task is not None else ()
+
+    def place(item: ModelEntry) -> tuple[bool, bool, int]:
+        assert item.weights is not None
+        return language not in item.languages, item.key in unfit, item.weights.parameters
+
+    return sorted(found, key=place)
 
 
 def _number(name: str) -> str:

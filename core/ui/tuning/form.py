@@ -51,6 +51,8 @@ _PRESETS: Final = {
     "thorough": (N_("A fondo"), N_("Todos los pesos, más épocas: lo mejor que da este modelo.")),
 }
 _FILLED_FOR: Final = "tn_sentences_for"
+# The base that the form itself put there.
+_OFFERED: Final = "tn_offered"
 _ICONS: Final = {"quick": ":material/bolt:", "balanced": ":material/balance:", "thorough": ":material/diamond:"}
 
 
@@ -68,14 +70,18 @@ def choose_task() -> None:
 
 
 def choose_base(language: str) -> str | None:
-    """The field for the base model, those of the data's language first."""
-    found = bases(get_settings(), language)
+    """The field for the base model, those of the data's language first.
+
+    Until a person or a link chooses one, it is the best for the task and the language that are open.
+    """
+    found = bases(get_settings(), language, keys.task())
     if not found:
         st.info(_("Ningún codificador de este equipo se puede ajustar. Descarga uno en la página Sistema."))
         return None
     names = [item.key for item in found]
-    if st.session_state[keys.BASE] not in names:
-        st.session_state[keys.BASE] = names[0]
+    form = st.session_state
+    if form[keys.BASE] not in names or form[keys.BASE] == form.get(_OFFERED):
+        form[keys.BASE] = form[_OFFERED] = names[0]
     chosen = st.selectbox(
         _("Modelo base"),
         names,
