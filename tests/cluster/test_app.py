@@ -3,25 +3,20 @@
 import importlib.util
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.runtime.device import CPU
-from core.runtime.engine import Engine, Outcome
+from core.runtime.engine import Engine
 from core.runtime.pool import ModelPool
 from core.runtime.ray_engine import RayEngine, why_local
-from core.runtime.stream import Stream
 from core.settings import Settings
-from core.tasks import fill_mask, generation, similarity
-from core.tasks.fill_mask import FillMaskRequest
-from core.tasks.generation import GenerationRequest
+from core.tasks import similarity
+from tests.cluster.asking import ask, ended, read, same_answers, writing
 from tests.cluster.servers import Cluster, make, wait_until
 from tests.conftest import ROOT, free_port
 
@@ -49,24 +44,8 @@ def engine(cluster: Cluster, pool: ModelPool) -> Iterator[RayEngine]:
     made.close()
 
 
-def ask(engine: Engine, text: str = "El sol sale por la [MASK].") -> Outcome[Any]:
-    return engine.run(fill_mask.TASK, FillMaskRequest(text), model="mini-beto")
-
-
-def without_times(outcome: Outcome[Any]) -> Any:
-    return replace(outcome.result, timing=None)
-
-
 def test_the_same_answer_to_the_last_bit(engine: RayEngine, pool: ModelPool) -> None:
-    found, here = ask(engine), ask(Engine(pool, Settings()))
-    assert without_times(found) == without_times(here)
-    assert (found.engine, found.note, here.engine) == ("ray", "", "local")
-    requests = [FillMaskRequest(f"El número {n} es [MASK].") for n in range(16)]
-    there = engine.run_batch(fill_mask.TASK, requests, model="mini-beto")
-    own = Engine(pool, Settings()).run_batch(fill_mask.TASK, requests, model="mini-beto")
-    for one, other in zip(there, own, strict=True):
-        assert isinstance(one, Outcome) and isinstance(other, Outcome)
-        assert without_times(one) == without_times(other) and one.batch == 16
+    same_answers(engine, pool, together=16)
 
 
 def test_requests_that_come_together_are_computed_together(engine: RayEngine, pool: ModelPool) -> None:
@@ -87,28 +66,6 @@ def test_several_models_share_a_replica(engine: RayEngine) -> None:
     found = engine.run(similarity.TASK, pair, model="minilm")
     assert (found.engine, found.model_key) == ("ray", "minilm")
     assert ask(engine).engine == "ray"
-
-
-def writing(engine: RayEngine, tokens: int) -> tuple[Stream[Any], threading.Thread, list[Outcome[Any]]]:
-    stream: Stream[Any] = Stream()
-    outcomes: list[Outcome[Any]] = []
-    request = GenerationRequest("En un lugar de la", tokens=tokens, stream=stream)
-    thread = threading.Thread(target=lambda: outcomes.append(engine.run(generation.TASK, request, model="mini-gpt")))
-    thread.start()
-    return stream, thread, outcomes
-
-
-def read(stream: Stream[Any], thread: threading.Thread, at_least: int) -> None:
-    end = time.monotonic() + 90
-    while len(stream.poll()) < at_least:
-        assert time.monotonic() < end and thread.is_alive()
-        time.sleep(0.01)
-
-
-def ended(stream: Stream[Any], thread: threading.Thread) -> None:
-    while thread.is_alive():
-        stream.poll()
-        thread.join(0.05)
 
 
 def test_a_text_comes_as_it_is_written_and_stops_when_it_is_told(engine: RayEngine) -> None:

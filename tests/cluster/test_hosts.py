@@ -10,19 +10,18 @@ from typing import Any
 import pytest
 
 from core.runtime.device import CPU
-from core.runtime.engine import Engine, Outcome
+from core.runtime.engine import Engine
 from core.runtime.pool import ModelPool
 from core.runtime.ray_engine import RayEngine, why_local
 from core.settings import Settings, get_settings
-from core.tasks import fill_mask, generation
-from core.tasks.fill_mask import FillMaskRequest
+from core.tasks import generation
 from core.tasks.generation import GenerationRequest
 from core.training.jobs import TrainingJobs
 from core.training.run import RunFolder
+from tests.cluster.asking import ask, ended, read, same_answers, without_times, writing
 from tests.cluster.hosts import Host, Network, network, wait_for, why_not
 from tests.cluster.servers import SECRET
-from tests.cluster.test_app import ask, ended, read, without_times, writing
-from tests.training.away import same, status, steps, submit, tuning_machine, until, whole, workers
+from tests.training.away import same, status, steps, submit, until, workers
 
 pytestmark = pytest.mark.skipif(bool(reason := why_not()), reason=reason)
 
@@ -32,12 +31,6 @@ BUSY = 40.0
 TOKENS = 150
 # Until Ray has given a host up and started what ran there on another.
 MOVED = 240.0
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with tuning_machine(tmp_path_factory.mktemp("machine")) as folder:
-        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -76,15 +69,7 @@ def told(run: RunFolder) -> dict[int, float]:
 
 
 def test_the_answers_of_another_host_are_those_of_this_one(engine: RayEngine, pool: ModelPool) -> None:
-    found, here = ask(engine), ask(Engine(pool, Settings()))
-    assert without_times(found) == without_times(here)
-    assert (found.engine, found.note, here.engine) == ("ray", "", "local")
-    requests = [FillMaskRequest(f"El número {n} es [MASK].") for n in range(8)]
-    there = engine.run_batch(fill_mask.TASK, requests, model="mini-beto")
-    own = Engine(pool, Settings()).run_batch(fill_mask.TASK, requests, model="mini-beto")
-    for one, other in zip(there, own, strict=True):
-        assert isinstance(one, Outcome) and isinstance(other, Outcome) and one.engine == "ray"
-        assert without_times(one) == without_times(other)
+    same_answers(engine, pool, together=8)
 
 
 @pytest.mark.parametrize("which", ["head", "worker"])
@@ -128,11 +113,6 @@ def test_a_host_that_is_killed_while_it_writes(hosts: Network, engine: RayEngine
         assert hosts.other(lost).processes("ServeReplica")
     finally:
         lost.start()
-
-
-@pytest.fixture(scope="module")
-def local(machine: Path) -> RunFolder:
-    return whole(machine / "whole")
 
 
 @pytest.fixture

@@ -15,22 +15,11 @@ from core.training.jobs import TrainingJobs
 from core.training.run import RunFolder, Turn
 from tests.cluster.servers import SECRET, Cluster
 from tests.conftest import free_port
-from tests.training.away import ME, same, status, steps, submit, tuning_machine, until, whole, workers
+from tests.training.away import ME, same, status, steps, submit, until, workers
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install -r requirements-ray.txt"
 )
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with tuning_machine(tmp_path_factory.mktemp("machine")) as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def local(machine: Path) -> RunFolder:
-    return whole(machine / "whole")
 
 
 def actor(cluster: Cluster) -> psutil.Process:

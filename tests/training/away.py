@@ -54,6 +54,19 @@ def whole(folder: Path) -> RunFolder:
     return run
 
 
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """``tuning_machine`` for the tests of a module."""
+    with tuning_machine(tmp_path_factory.mktemp("machine")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def local(machine: Path) -> RunFolder:
+    """``whole`` on that machine."""
+    return whole(machine / "whole")
+
+
 def submit(jobs: TrainingJobs) -> RunFolder:
     return jobs.run(ME, jobs.submit(ME, REQUEST, tiny.colours(), name="una"))
 

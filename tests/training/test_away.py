@@ -31,22 +31,9 @@ from tests.training.away import (
     status,
     steps,
     submit,
-    tuning_machine,
     until,
-    whole,
     workers,
 )
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with tuning_machine(tmp_path_factory.mktemp("machine")) as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def local(machine: Path) -> RunFolder:
-    return whole(machine / "whole")
 
 
 @pytest.fixture(scope="module")
