@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
+import streamlit.elements.exception
 
 from core.errors import TallerError
 from core.i18n import gettext as _
@@ -17,6 +18,10 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&^=])")
 # What Streamlit's page makes a link of even so, after it has undone the escapes: an address, of the web or of post.
 _ADDRESS = re.compile(r"(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?<=\w)(?=@\w)", re.IGNORECASE)
 _JOINER = "\u2060"
+_LAST_WORDS = (
+    "El servidor no pudo mostrar esta página. Vuelve a intentarlo en un momento. · The server could not show this "
+    "page. Try again in a moment."
+)
 
 
 def plain(text: str) -> str:
@@ -43,7 +48,7 @@ def show_failure(error: Exception) -> bool:
     """
     if isinstance(error, TallerError):
         show_error(error)
-    elif isinstance(error, MemoryError):
+    elif isinstance(error, MemoryError) or "can't start new thread" in str(error):
         show_error(TallerError(_("No hay memoria libre para mostrar esto. Vuelve a intentarlo en un momento.")))
     else:
         code = uuid.uuid4().hex[:8]
@@ -56,6 +61,16 @@ def show_failure(error: Exception) -> bool:
             icon=":material/error:",
         )
     return True
+
+
+def speak_for_streamlit() -> None:
+    """Puts our words in the place of those that Streamlit has for an error before or after a page's script.
+
+    So it is where no thread could be begun for it: nobody's language is known then, and nothing of ours runs. There is
+    no setting for the text, which otherwise is an English one for developers.
+    """
+    # setattr: it is a constant there.
+    setattr(streamlit.elements.exception, "_GENERIC_UNCAUGHT_EXCEPTION_TEXT", _LAST_WORDS)  # noqa: B010
 
 
 @contextmanager

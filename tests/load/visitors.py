@@ -12,6 +12,9 @@ from urllib.parse import urlencode
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+# How long the words of a page that held nothing may take.
+_WORDS_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
@@ -58,7 +61,7 @@ class Session:
         first = float("inf")
         finished = False
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as limit:
                 async for raw in self._socket:
                     found = ForwardMsg()
                     found.ParseFromString(raw)
@@ -66,12 +69,17 @@ class Session:
                     if kind == "delta":
                         first = min(first, time.perf_counter() - began)
                         parts.append(str(found.delta))
+                        if finished:
+                            break
                         element = found.delta.new_element
                         if element.WhichOneof("type") == "button":
                             self._buttons[element.button.label] = element.button.id
                     elif kind == "script_finished" and found.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
                         finished = True
-                        break
+                        if parts:
+                            break
+                        # A server that could not begin the script says so behind its end.
+                        limit.reschedule(min(limit.when() or 0.0, asyncio.get_running_loop().time() + _WORDS_S))
         except TimeoutError:
             pass
         return Visit("\n".join(parts), finished, first, time.perf_counter() - began)

@@ -5,9 +5,12 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.elements.exception import marshall
+from streamlit.proto.Exception_pb2 import Exception as ExceptionProto
 from streamlit.testing.v1 import AppTest
 
 from core.ui.messages import plain
+from core.ui.server import server_parts
 
 
 def test_markdown_and_html_lose_their_power() -> None:
@@ -35,6 +38,7 @@ def test_an_address_gets_a_mark_that_keeps_it_from_becoming_a_link(address: str)
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
+        ('RuntimeError("can\'t start new thread")', "warning", "Vuelve a intentarlo en un momento"),
         ("TallerError('Escribe menos.')", "warning", "Escribe menos"),
         ("MemoryError()", "warning", "Vuelve a intentarlo en un momento"),
         ("ValueError('/a/path and a secret')", "error", "Código para quien administra la aplicación"),
@@ -54,3 +58,11 @@ handle_user_script_exception({error}, server_parts()["on_script_error"])
     (shown,) = getattr(app, kind)
     assert words in shown.value.replace("\\", "")
     assert "secret" not in shown.value
+
+
+def test_where_no_thread_could_be_begun_streamlit_says_our_words() -> None:
+    server_parts()
+    shown = ExceptionProto()
+    # As Streamlit's session does with an error that comes before the script; config.toml hides its details.
+    marshall(shown, RuntimeError("can't start new thread"), apply_show_error_details=True)
+    assert "Vuelve a intentarlo" in shown.message and "Try again" in shown.message

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from core.runtime.logs import set_up
 from core.runtime.threads import Watch
 from core.settings import get_settings
-from core.ui.messages import show_failure
+from core.ui.messages import show_failure, speak_for_streamlit
 from core.ui.server.door import Door
 from core.ui.server.limits import Visitors
 from core.ui.server.watch import live, metrics, ready
@@ -27,6 +27,7 @@ def server_parts() -> dict[str, Any]:
     Raises:
         pydantic.ValidationError: an option holds a value of the wrong kind.
     """
+    speak_for_streamlit()
     settings = get_settings()
     base = "/" + str(st.get_option("server.baseUrlPath")).strip("/")
     base = base.rstrip("/")
