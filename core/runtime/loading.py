@@ -383,6 +383,9 @@ def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = C
     # Tied weights are one tensor under two names, of which named_parameters lists the first.
     own = {name for name, _weight in model.named_parameters()}
     absent = (own & set(info["missing_keys"])) - changed
+    if head is None and any(name.startswith(_UNUSED_IN_A_BODY) for name in absent):
+        model.pooler = None
+        absent = {name for name in absent if not name.startswith(_UNUSED_IN_A_BODY)}
     if absent:
         raise ModelUnavailable(
             _("A los archivos de «{name}» les faltan pesos ({first}…), así que no se usan.").format(
