@@ -114,6 +114,15 @@ def test_a_recipe_sets_the_numbers_and_a_method_brings_its_own(open_app: OpenApp
     assert app.session_state[keys.METHOD] == "lora"
 
 
+def test_a_head_alone_on_questions_comes_with_a_word_of_warning(open_app: OpenApp, idle: None) -> None:
+    app = open_app("finetuning", lang="es", dl="es", task="questions")
+    assert "la cabeza sola apenas aprende" in texts(app)
+    app.button_group(key=keys.PRESET).set_value("balanced").run()
+    assert "la cabeza sola apenas aprende" not in texts(app)
+    app.button_group(key=keys.TASK).set_value("classification").run()
+    assert "la cabeza sola apenas aprende" not in texts(app)
+
+
 def test_the_base_follows_task_and_language_until_somebody_chooses_one(open_app: OpenApp, idle: None) -> None:
     app = open_app("finetuning", lang="es", dl="es")
     assert app.session_state[keys.BASE] == "mini-beto"
