@@ -203,3 +203,21 @@ def test_export_opens_with_both_heads_and_no_weight_missing(tokenizer: Tokenizer
     assert not model.training, "what is scored next would be scored with dropout"
     assert 0 <= scores.top1 <= scores.top5 <= 1
     assert scores.pairs == 16
+
+
+def test_a_saved_model_goes_on_without_dropout_and_matrices_may_be_muons(
+    tokenizer: Tokenizer, text: Text, tmp_path: Path
+) -> None:
+    model = build_model(tokenizer, layers=1)
+    export(model, tmp_path / "saved")
+    again = mini_beto.saved_model(tmp_path / "saved")
+    assert {part.p for part in again.modules() if isinstance(part, torch.nn.Dropout)} == {0.0}
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(again.get_parameter(name), weight, atol=1e-3, rtol=1e-3)
+    options = Options(steps=2, batch=4, length=24, matrix_rate=1e-3)
+    batches = mini_beto.Named(Batches({"x": text}, SPECIAL, options))
+    train(again, batches, mini_beto.named_losses, mini_beto.schedule(options), tmp_path / "run", device="cpu")
+    kept = torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)
+    assert len(kept["optimizers"]) == 2, "AdamW and Muon"
+    moved = again.get_parameter("bert.encoder.layer.0.attention.self.query.weight")
+    assert not torch.equal(moved, model.get_parameter("bert.encoder.layer.0.attention.self.query.weight"))

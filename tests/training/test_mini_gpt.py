@@ -100,3 +100,15 @@ def test_the_exported_model_is_an_ordinary_one(tokenizer, tmp_path: Path) -> Non
     assert auto.decode(auto("El niño comió")["input_ids"]) == "El niño comió"
     assert sample(loaded, tokenizer, "El niño", tokens=5).startswith("El niño")
     assert not list(tmp_path.glob("*.bin"))
+
+
+def test_a_saved_model_goes_on_with_its_weights_and_pieces(tokenizer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    model = build_model(layers=1, width=32, heads=2)
+    export(model, tokenizer, tmp_path)
+    again, pieces = mini_gpt.saved_model(tmp_path)
+    assert pieces.encode("El niño comió").ids == tokenizer.encode("El niño comió").ids
+    assert all(weight.dtype == torch.float32 and weight.requires_grad for weight in again.parameters())
+    assert again.lm_head.weight is again.transformer.wte.weight
+    for name, weight in model.named_parameters():
+        # Eight bits of the table of words, sixteen of the rest.
+        torch.testing.assert_close(again.get_parameter(name), weight, atol=1e-3, rtol=0.07)
