@@ -7,7 +7,7 @@ import os
 import pickle
 import struct
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -275,10 +275,7 @@ def _read_weights(entry: ModelEntry, folder: Path, device: Device) -> "PreTraine
             ).format(name=name, folder=folder.name)
         ) from error
     absent = set(info["missing_keys"]) | {str(key) for key in info["mismatched_keys"]}
-    if entry.weights.head is None and absent and all(key.startswith(_UNUSED_IN_A_BODY) for key in absent):
-        model.pooler = None
-        absent = set()
-    if absent:
+    if absent and not _does_without(model, entry.weights.head, absent):
         raise ModelUnavailable(
             _(
                 "A los archivos de {name} les faltan {n} pesos ({first}…): esa parte respondería al azar, "
@@ -352,6 +349,14 @@ def _take_in(model: Any, adapter: Path, *, half: str = "") -> set[str]:
     return changed
 
 
+def _does_without(model: Any, head: str | None, absent: Iterable[str]) -> bool:
+    """Whether the weights that its files lack are those of a body's pooler alone, which then is taken out."""
+    if head is not None or not all(name.startswith(_UNUSED_IN_A_BODY) for name in absent):
+        return False
+    model.pooler = None
+    return True
+
+
 def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = CPU) -> "PreTrainedModel":
     """An encoder with a LoRA adapter merged into its weights, and the adapter's head on top.
 
@@ -383,10 +388,7 @@ def with_adapter(base: Path, adapter: Path, head: str | None, device: Device = C
     # Tied weights are one tensor under two names, of which named_parameters lists the first.
     own = {name for name, _weight in model.named_parameters()}
     absent = (own & set(info["missing_keys"])) - changed
-    if head is None and any(name.startswith(_UNUSED_IN_A_BODY) for name in absent):
-        model.pooler = None
-        absent = {name for name in absent if not name.startswith(_UNUSED_IN_A_BODY)}
-    if absent:
+    if absent and not _does_without(model, head, absent):
         raise ModelUnavailable(
             _("A los archivos de «{name}» les faltan pesos ({first}…), así que no se usan.").format(
                 name=adapter.name, first=min(absent)

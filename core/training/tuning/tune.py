@@ -258,6 +258,19 @@ class Run:
                 self._keep_vectors()
             self._finished = stack.enter_context(Finished(self.model))
 
+    @property
+    def _first_only(self) -> bool:
+        """Whether the head reads [CLS] alone."""
+        return self.data.task == "classification"
+
+    def _read(
+        self, rows: Sequence[Row], progress: Callable[[int, int], None] | None = None
+    ) -> list[npt.NDArray[np.float32]]:
+        """What the head learns from, of a frozen body."""
+        return body_vectors(
+            self.model, rows, self.device, first_only=self._first_only, averages=self.averages, progress=progress
+        )
+
     def _keep_vectors(self) -> None:
         learnt, measured = self.train_rows, [*self.test_rows, *self.own_rows]
         total = len(learnt) + len(measured)
@@ -268,10 +281,7 @@ class Run:
                 self.hooks.report({"kind": "features", "stage": "features", "done": before + done, "total": total})
 
             with self.clock.part(name):
-                first_only = self.data.task == "classification"
-                vectors = body_vectors(
-                    self.model, rows, self.device, first_only=first_only, averages=self.averages, progress=progress
-                )
+                vectors = self._read(rows, progress)
             for row, vector in zip(rows, vectors, strict=True):
                 row["hidden"] = vector
 
@@ -391,11 +401,10 @@ class Run:
         live = tests * min(1.0, _LIVE / max(1, len(self.data.test)))
         evaluations = request.epochs + 1
         if request.method == "head":
-            first_only = self.data.task == "classification"
             sample = sorted(self.train_rows, key=lambda row: len(row["ids"]))[:: max(1, len(self.train_rows) // 192)]
-            body_vectors(self.model, sample[:8], self.device, first_only=first_only, averages=self.averages)
+            self._read(sample[:8])
             began = time.perf_counter()
-            body_vectors(self.model, sample, self.device, first_only=first_only, averages=self.averages)
+            self._read(sample)
             tokens = sum(len(row["ids"]) for row in sample)
             body_s = (time.perf_counter() - began) / max(1, tokens)
             own = sum(len(row["ids"]) for row in self.train_rows)
@@ -403,7 +412,7 @@ class Run:
             # The head's steps are the same on any numbers of the right shape.
             width = self.model.config.hidden_size
             for row in (*self.train_rows, *self.test_rows, *self.own_rows):
-                row["hidden"] = np.zeros((1 if first_only else len(row["ids"]), width), dtype=np.float32)
+                row["hidden"] = np.zeros((1 if self._first_only else len(row["ids"]), width), dtype=np.float32)
         self._prepare(stack, train_vectors=False)
         per_token = self._learning().rehearse()
         padded = sum(sum(self.order.tokens(epoch)) for epoch in range(min(3, request.epochs)))
