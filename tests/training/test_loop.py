@@ -88,6 +88,7 @@ def test_the_schedule_rises_and_falls() -> None:
     assert schedule.factor(0) == pytest.approx(0.01)
     assert schedule.factor(99) == pytest.approx(1.0)
     assert schedule.factor(999) == pytest.approx(0.1, abs=0.01)
+    assert Schedule(steps=1000, learning_rate=1.0, last=0.0).factor(999) == pytest.approx(0.0, abs=0.01)
 
 
 def test_tables_are_not_given_to_muon() -> None:

@@ -1,14 +1,15 @@
 """mini-BETO: a small Spanish BERT, pre-trained with whole-word masking and next-sentence prediction.
 
     python -m core.training.recipes.mini_beto --data DIR --out DIR [--start e5|minilm] [--steps N] [--batch N]
-                                              [--length N] [--matrix-rate R] [--begin-with DIR]
+                                              [--length N] [--matrix-rate R] [--last SHARE] [--begin-with DIR]
 
 6 layers of 384 with 12 heads, as all-MiniLM-L6-v2, and a word embedding for each piece of
 ``core/models/wordpiece-es``. It begins with the lower half of multilingual-e5-small, whose pieces' vectors
 also spell its word embeddings (``e5``): it has read Spanish before its first step, and learns in 150,000
 tokens what takes two million from MiniLM's English layers (``--start minilm``). ``--begin-with`` takes the
 weights of a model that was saved, such as the one that ships, as BERT itself went on with longer sequences after
-a long time with short ones. ``--matrix-rate`` gives the layers' matrices to Muon (Jordan 2024), with that rate.
+a long time with short ones. ``--matrix-rate`` gives the layers' matrices to Muon (Jordan 2024), with that rate;
+``--last`` is the share of the rates that is left at the end.
 
 The same code runs on CPU and GPU, and goes on where it was cut (``loop``). ``OUT/model`` is the
 ``save_pretrained`` layout in half precision.
@@ -32,7 +33,7 @@ import numpy.typing as npt
 from core.catalog import MODELS_FOLDER
 from core.training.recipes import e5
 from core.training.recipes.corpora import Corpus, Document, Split
-from core.training.recipes.loop import Schedule, autocast, command_line, log, tensors, train
+from core.training.recipes.loop import Schedule, autocast, command_line, log, plain_attention, tensors, train
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +73,7 @@ class Options:
     matrix_rate: float = 0.0
     warmup: float = 0.03
     weight_decay: float = 0.01
+    last: float = 0.1
     seed: int = 1
 
 
@@ -483,6 +485,7 @@ def schedule(options: Options) -> Schedule:
         weight_decay=options.weight_decay,
         matrix_rate=options.matrix_rate,
         seed=options.seed,
+        last=options.last,
     )
 
 
@@ -529,6 +532,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = saved_model(before)
     else:
         model = build_model(tokenizer, packed=e5.read(e5.package_file()) if start == "e5" else None)
+    plain_attention(model, device)
 
     def check(trained: Any) -> dict[str, Any]:
         return asdict(evaluate(trained, checks["dev"], 8, device))

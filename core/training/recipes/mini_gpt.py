@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from core.training.recipes import english_heads, mini_e5
 from core.training.recipes.corpora import Corpus, Split
-from core.training.recipes.loop import Schedule, autocast, command_line, log, train
+from core.training.recipes.loop import Schedule, autocast, command_line, log, plain_attention, train
 
 if TYPE_CHECKING:
     import torch
@@ -280,6 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model, tokenizer = saved_model(given.begin_with)
     else:
         model, tokenizer = build_model(), train_tokenizer(data, out / "bpe.json", language)
+    plain_attention(model, device)
     splits: tuple[Split, ...] = ("train", "dev", "test")
     texts = {split: load_ids(data, split, tokenizer, out / "text", language) for split in splits}
     log(out, {split: {source: len(ids) for source, ids in found.items()} for split, found in texts.items()})
