@@ -7,15 +7,7 @@ from core.ui.navigation import require_app
 
 require_app()
 
-from core.course.examples import example  # noqa: E402
-from core.i18n import get_language  # noqa: E402
-from core.ui.home import STATE, show_machine, show_now  # noqa: E402
-
-FIRST = (
-    ("spanish-shattered", ":material/content_cut:"),
-    ("enye-lost", ":material/spellcheck:"),
-    ("cost-of-spanish", ":material/translate:"),
-)
+from core.ui.home import STATE, show_machine, show_more, show_now, show_steps  # noqa: E402
 
 st.title(_("Taller de Transformers"))
 st.markdown(
@@ -26,24 +18,8 @@ st.markdown(
 )
 
 st.header(_("Empieza por aquí"))
-for column, (key, icon) in zip(st.columns(len(FIRST)), FIRST, strict=True):
-    chosen = example(key)
-    with column.container(border=True, height="stretch"):
-        st.markdown(f"### {icon} {chosen.title(get_language())}")
-        st.markdown(chosen.teaches(get_language()))
-        st.space("stretch")
-        st.page_link(
-            "pages/tokenization.py",
-            label=_("Verlo con un clic"),
-            icon=":material/play_arrow:",
-            query_params={"example": chosen.id},
-        )
-
-st.page_link(
-    "pages/tasks.py",
-    label=_("O usa un modelo: sentimiento, entidades, preguntas, resumen, traducción, generación…"),
-    icon=":material/edit_note:",
-)
+show_steps()
+show_more()
 
 st.header(_("Este equipo"))
 show_now()

@@ -1,20 +1,119 @@
-"""The home page's link, and its description of the machine."""
+"""The home page: the way through the app in six steps, its link, and a description of the machine."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import streamlit as st
 
-from core.i18n import format_number, ngettext
+from core.i18n import format_number, get_language, ngettext
 from core.i18n import gettext as _
 from core.runtime.gpu import nvidia_smi_output
 from core.runtime.machine import describe
 from core.settings import get_settings
+from core.ui.links import name_of, page_file, parse
+from core.ui.navigation import N_
 from core.ui.readings import live_gauges
 from core.ui.resources import telemetry
 from core.ui.state import PageState
 
 # Nothing to choose here: the link says the page and the language.
 STATE: Final = PageState("home", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of what happens to a text, and where one sees it.
+
+    Attributes:
+        title: what happens.
+        text: what to look at, in a sentence.
+        icon: a Material icon.
+        links: the page with something on it already, for readers of each language.
+    """
+
+    title: str
+    text: str
+    icon: str
+    links: dict[str, str]
+
+
+# In the order in which a text goes through a model; what each says is to be seen where its link leads.
+STEPS: Final = (
+    Step(
+        N_("Un texto se corta en piezas"),
+        N_("BERT, que aprendió de textos ingleses, corta «investigadores» en cuatro; para BETO es una sola."),
+        ":material/content_cut:",
+        dict.fromkeys(("es", "en"), "tokenization?example=spanish-shattered"),
+    ),
+    Step(
+        N_("Cada pieza es un vector"),
+        N_("«banco» es para sentarse o para ahorrar: mira en qué capa se separan los dos significados."),
+        ":material/scatter_plot:",
+        {"es": "embeddings?example=banco-es", "en": "embeddings?example=bank-en"},
+    ),
+    Step(
+        N_("Los vectores se miran"),
+        N_("¿A qué palabra mira el verbo para concordar con su sujeto? Busca la cabeza que lo hace."),
+        ":material/visibility:",
+        {"es": "attention?example=agreement-es", "en": "attention?example=agreement-en"},
+    ),
+    Step(
+        N_("Todo son cuentas"),
+        N_("Sigue una frase capa a capa, y cualquier número hacia atrás hasta los que lo hicieron."),
+        ":material/calculate:",
+        {"es": "inside?example=agreement-es", "en": "inside?example=agreement-en"},
+    ),
+    Step(
+        N_("Y sale una respuesta"),
+        N_("Hazle preguntas a un texto, tradúcelo o búscale el tono; y mira por qué responde eso."),
+        ":material/chat:",
+        {"es": "tasks?task=questions&tl=es&mode=try", "en": "tasks?task=questions&tl=en&mode=try"},
+    ),
+    Step(
+        N_("Y aprende de ti"),
+        N_("Dale tus ejemplos, míralo aprender, y compáralo con el que era antes."),
+        ":material/model_training:",
+        {"es": "finetuning?view=train&data=ours&dl=es", "en": "finetuning?view=train&data=ours&dl=en"},
+    ),
+)
+TOUR: Final = "timeline?tour=markov-to-gpt&stop=1"
+_A_ROW: Final = 3
+
+
+def show_steps() -> None:
+    """The six steps, each with the link that shows it."""
+    for first in range(0, len(STEPS), _A_ROW):
+        for offset, column in enumerate(st.columns(_A_ROW)):
+            step = STEPS[first + offset]
+            link = step.links[get_language()]
+            page, query = parse(link)
+            with column.container(border=True, height="stretch"):
+                st.markdown(f"### {step.icon} {first + offset + 1}. {_(step.title)}")
+                st.markdown(_(step.text))
+                st.space("stretch")
+                st.page_link(
+                    page_file(page),
+                    label=_("Verlo en {page}").format(page=name_of(link)),
+                    icon=":material/play_arrow:",
+                    query_params=query,
+                )
+
+
+def show_more() -> None:
+    """What helps on the way: where it all comes from, and what a word means."""
+    tour, glossary = st.columns(2)
+    page, query = parse(TOUR)
+    tour.page_link(
+        page_file(page),
+        label=_("De Márkov a GPT: un recorrido por la línea de tiempo"),
+        icon=":material/timeline:",
+        query_params=query,
+    )
+    glossary.page_link(
+        page_file("concepts"),
+        label=_("¿Una palabra que no conoces? Búscala en el glosario"),
+        icon=":material/menu_book:",
+    )
 
 
 def show_now() -> None:

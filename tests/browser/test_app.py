@@ -56,10 +56,11 @@ def test_the_browsers_language_decides_at_first(app_url: str, open_page: OpenPag
 
 def test_one_click_from_home_to_a_result(app_url: str, open_page: OpenPage) -> None:
     page = open_page(app_url)
-    page.get_by_role("link", name="Verlo con un clic").nth(1).click()
+    page.get_by_role("link", name="Verlo en Tokenización").click()
     expect(page.get_by_role("heading", name="Tokenización", level=1)).to_be_visible()
     settle(page)
-    expect(page.get_by_text("Palabras que se vuelven iguales").first).to_be_visible()
+    expect(page.get_by_role("textbox", name=TEXT_LABEL)).to_have_value(re.compile("investigadores"))
+    expect(page.get_by_role("button", name=re.compile("«investigadores»")).first).to_be_visible()
 
 
 def test_the_machines_reading_renews_itself_and_nothing_else(app_url: str, open_page: OpenPage) -> None:

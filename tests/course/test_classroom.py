@@ -32,6 +32,7 @@ from core.ui.attention_page.state import STATE as ATTENTION
 from core.ui.classroom import links
 from core.ui.concepts.form import STATE as CONCEPTS
 from core.ui.embeddings.state import STATE as EMBEDDINGS
+from core.ui.home import STEPS, TOUR
 from core.ui.inside.state import STATE as INSIDE
 from core.ui.links import parse
 from core.ui.navigation import PAGES
@@ -80,7 +81,8 @@ def test_texts_are_plain_and_in_both_languages(lesson: Lesson) -> None:
 
 def references() -> list[str]:
     parts = [part for lesson in ALL for part in (*lesson.steps, *lesson.questions)]
-    return sorted({reference for part in parts for reference in part.open})
+    from_home = [link for step in STEPS for link in step.links.values()]
+    return sorted({*(reference for part in parts for reference in part.open), *from_home, TOUR})
 
 
 EXAMPLES = {
@@ -152,6 +154,12 @@ def test_activities_work_with_what_ships(lesson: Lesson, monkeypatch: pytest.Mon
             page, query = parse(reference)
             if page == "tasks" and lesson.key not in ANY_MODEL:
                 assert entry(query["model"]).embedded is not None, "what is claimed of it was measured with this model"
+
+
+def test_the_steps_on_home_work_with_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "get_settings", lambda: Settings(offline=True, models_dir=None))
+    for step in STEPS:
+        assert all(links.works([link]) for link in step.links.values())
 
 
 def test_the_cosines_that_an_answer_states_are_measured_ones() -> None:

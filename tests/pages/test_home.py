@@ -1,4 +1,4 @@
-"""Home: both languages, three examples with a click each, the machine, and no torch."""
+"""Home: both languages, six steps with a click each, the machine, and no torch."""
 
 import subprocess
 import sys
@@ -8,6 +8,7 @@ import pytest
 from core.runtime.gpu import GpuSample, parse_query
 from core.runtime.machine import Gpu, describe
 from core.runtime.telemetry import Telemetry
+from core.ui.home import STEPS, TOUR
 from tests.conftest import ROOT
 from tests.pages.conftest import OpenApp, texts
 
@@ -36,10 +37,13 @@ def test_home_in_both_languages(open_app: OpenApp, lang: str, words: tuple[str, 
     assert not app.error
 
 
-def test_three_examples_one_click_each(open_app: OpenApp) -> None:
-    links = open_app(lang="es").get("page_link")[:4]
-    assert ["example=" in link.proto.query_string for link in links] == [True, True, True, False]
-    assert links[3].proto.page == "tasks"
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_six_steps_each_a_click_from_what_it_says(open_app: OpenApp, lang: str) -> None:
+    links = open_app(lang=lang).get("page_link")[:8]
+    pages = [link.proto.page for link in links]
+    assert pages == ["tokenization", "embeddings", "attention", "inside", "tasks", "finetuning", "timeline", "concepts"]
+    wanted = [*(step.links[lang] for step in STEPS), TOUR]
+    assert [f"{link.proto.page}?{link.proto.query_string}" for link in links[:7]] == wanted
 
 
 def test_with_a_card_its_readings_and_nvidia_smi_are_shown(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
