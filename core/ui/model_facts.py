@@ -9,7 +9,7 @@ from core.i18n import gettext as _
 from core.ui.navigation import N_
 
 # Test sets that have no name of their own; the others are called as their makers call them.
-_TESTS: Final = {
+TESTS: Final = {
     "es-novels": N_("novelas nunca vistas"),
     "en-novels": N_("novelas nunca vistas"),
     "documentation-en": N_("documentación de programas"),
@@ -26,6 +26,16 @@ _TESTS: Final = {
     "answers, es": N_("preguntas sobre artículos nunca vistos"),
     "answers, en": N_("preguntas sobre artículos nunca vistos"),
     "summaries, en": N_("resúmenes de artículos científicos"),
+    "summaries, en: the first sentence": N_("esos resúmenes, si se copia la primera frase"),
+    "next sentence": N_("frase siguiente"),
+    "SQuAD, a tenth of the articles": N_("SQuAD, una décima parte de los artículos"),
+    "SQuAD-es, a tenth of the articles": N_("SQuAD-es, una décima parte de los artículos"),
+    "Wikigold, a third": N_("Wikigold, la tercera parte"),
+    "es-manuales": N_("manuales de Debian"),
+    "en-es-parallel": N_("mensajes de programas"),
+    "es-python-docs": N_("documentación de Python"),
+    "es-leyes-uy": N_("leyes de Uruguay"),
+    "wikiann-es": "WikiANN es",
 }
 
 
@@ -50,7 +60,7 @@ def score_text(score: Score) -> str:
         "chrf": ("chrF", format_number(score.value, 1)),
         "bits_per_character": (_("bits por carácter"), format_number(score.value, 2)),
     }[score.metric]
-    test = _(_TESTS[score.test]) if score.test in _TESTS else score.test
+    test = _(TESTS[score.test]) if score.test in TESTS else score.test
     return _("{metric} {value} en {test} (n = {n})").format(
         metric=name, value=value, test=test, n=format_number(score.n)
     )

@@ -4,7 +4,7 @@ import pytest
 
 from core.catalog import Score, entries, scores
 from core.i18n import set_language
-from core.ui.model_facts import main_scores, score_text
+from core.ui.model_facts import TESTS, main_scores, score_text
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,11 @@ def test_each_measure_is_said_in_its_own_unit(score: Score, es: str, en: str) ->
 def test_every_score_of_a_shipped_model_can_be_said() -> None:
     said = [score_text(score) for key in entries() for score in scores(key)]
     assert len(said) > 10 and all("{" not in text for text in said)
+    # What has no translation is a name: each of its words has a capital or is a language's sign.
+    names = {score.test for key in entries() for score in scores(key)} - set(TESTS)
+    assert names and all(
+        word in ("es", "en") or word != word.lower() or word.isdigit() for word in " ".join(names).split()
+    )
 
 
 def test_a_card_of_two_languages_is_judged_in_both() -> None:

@@ -196,11 +196,12 @@ def _map(
     points = three.segmented_control(
         _("Puntos"),
         ["word", "all"],
-        format_func=lambda key: {"word": _("la palabra"), "all": _("todos los tokens")}[key],
+        format_func=lambda key: {"word": _("la palabra"), "all": _("todos")}[key],
         key=POINTS,
         required=True,
         persist_state="session",
         wrap=True,
+        help=_("Los de la palabra, o los de todos los tokens de las frases."),
     )
     if method == "tsne":
         one.number_input(
