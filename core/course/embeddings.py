@@ -34,6 +34,7 @@ class EmbeddingExample:
     id: str
     part: Part
     language: str
+    model: str
     titles: Mapping[str, str]
     sentences: Mapping[str, str]
     a: str
@@ -69,6 +70,7 @@ def _read(raw: Mapping[str, Any]) -> EmbeddingExample:
         id=raw["id"],
         part=raw["part"],
         language=raw.get("language", ""),
+        model=raw.get("model", ""),
         titles={language: raw[f"title_{language}"] for language in ("es", "en")},
         sentences={language: raw[f"teaches_{language}"] for language in ("es", "en")},
         a=raw.get("a", ""),

@@ -47,9 +47,9 @@ STEPS: Final = (
     ),
     Step(
         N_("Cada pieza es un vector"),
-        N_("«banco» es para sentarse o para ahorrar: mira en qué capa se separan los dos significados."),
+        N_("«vela» alumbra o navega: mira en qué capa se separan los dos significados."),
         ":material/scatter_plot:",
-        {"es": "embeddings?example=banco-es", "en": "embeddings?example=bank-en"},
+        {"es": "embeddings?example=vela-es", "en": "embeddings?example=bank-en"},
     ),
     Step(
         N_("Los vectores se miran"),

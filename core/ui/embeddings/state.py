@@ -152,14 +152,16 @@ def fill(example: EmbeddingExample) -> None:
 
 
 def apply_example(key: str) -> None:
-    """Opens an example: its part, its texts, and a model of its language."""
+    """Opens an example: its part, its texts, and its model or one of its language."""
     try:
         example = embedding_example(key)
     except KeyError:
         return
     session = st.session_state
     now = entries().get(session[MODEL])
-    if example.language and (now is None or example.language not in now.languages):
+    if example.model:
+        session[MODEL] = example.model
+    elif example.language and (now is None or example.language not in now.languages):
         session[MODEL] = ""  # the form finds one of the text's language
     session["em_language"] = example.language
     session[PART] = example.part
