@@ -250,7 +250,7 @@ def encoder_scores(model: str, data: Path | None) -> list[dict[str, object]]:
     """
     from core.catalog import entry
     from core.training import samples
-    from core.training.recipes import english_heads, mini_beto
+    from core.training.recipes import english_heads, mini_beto, pronouns
 
     bundle = _bundle(model)
     rows: list[dict[str, object]] = []
@@ -265,6 +265,9 @@ def encoder_scores(model: str, data: Path | None) -> list[dict[str, object]]:
             {"Test set": "masked pieces", "top1": found.top1, "top5": found.top5, "n": found.pieces},
             {"Test set": "next sentence", "accuracy": found.next_sentence, "n": found.pairs},
         ]
+        if language == "en":
+            for name, cases in pronouns.tests(data).items():
+                rows.append({"Test set": name, "accuracy": pronouns.accuracy(bundle, cases), "n": len(cases)})
     rows.append(
         {
             "Test set": "hand-written",

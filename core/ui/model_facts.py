@@ -31,6 +31,8 @@ TESTS: Final = {
     "SQuAD, a tenth of the articles": N_("SQuAD, una décima parte de los artículos"),
     "SQuAD-es, a tenth of the articles": N_("SQuAD-es, una décima parte de los artículos"),
     "Wikigold, a third": N_("Wikigold, la tercera parte"),
+    "WinoBias, by sense": N_("WinoBias, por el sentido"),
+    "WinoBias, by syntax": N_("WinoBias, por la sintaxis"),
     "es-manuales": N_("manuales de Debian"),
     "en-es-parallel": N_("mensajes de programas"),
     "es-python-docs": N_("documentación de Python"),
