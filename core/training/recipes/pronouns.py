@@ -1,7 +1,7 @@
 """Pronouns whose antecedent is known: GAP and WinoBias, and how often a masked language model finds it.
 
-Both sets only measure. Sources: Webster et al. 2018 (GAP), Zhao et al. 2018 (WinoBias), and the method of
-``core.tasks.coreference``.
+No model of the project learns from either. Sources: Webster et al. 2018 (GAP), Zhao et al. 2018 (WinoBias), and
+the method of ``core.tasks.coreference``.
 """
 
 import re
