@@ -10,7 +10,7 @@ from core.i18n import gettext as _
 from core.runtime.gpu import nvidia_smi_output
 from core.runtime.machine import describe
 from core.settings import get_settings
-from core.ui.links import name_of, page_file, parse
+from core.ui.links import show_links
 from core.ui.navigation import N_
 from core.ui.readings import live_gauges
 from core.ui.resources import telemetry
@@ -77,43 +77,27 @@ STEPS: Final = (
     ),
 )
 TOUR: Final = "timeline?tour=markov-to-gpt&stop=1"
-_A_ROW: Final = 3
 
 
 def show_steps() -> None:
-    """The six steps, each with the link that shows it."""
-    for first in range(0, len(STEPS), _A_ROW):
-        for offset, column in enumerate(st.columns(_A_ROW)):
-            step = STEPS[first + offset]
-            link = step.links[get_language()]
-            page, query = parse(link)
-            with column.container(border=True, height="stretch"):
-                st.markdown(f"### {step.icon} {first + offset + 1}. {_(step.title)}")
-                st.markdown(_(step.text))
-                st.space("stretch")
-                st.page_link(
-                    page_file(page),
-                    label=_("Verlo en {page}").format(page=name_of(link)),
-                    icon=":material/play_arrow:",
-                    query_params=query,
-                )
+    """The six steps in two rows, each with the link that shows it."""
+    places = [*st.columns(3), *st.columns(3)]
+    for number, (place, step) in enumerate(zip(places, STEPS, strict=True), 1):
+        with place.container(border=True, height="stretch"):
+            st.markdown(f"### {step.icon} {number}. {_(step.title)}")
+            st.markdown(_(step.text))
+            st.space("stretch")
+            show_links([step.links[get_language()]], label=_("Verlo en {page}"))
 
 
 def show_more() -> None:
     """What helps on the way: where it all comes from, and what a word means."""
     tour, glossary = st.columns(2)
-    page, query = parse(TOUR)
-    tour.page_link(
-        page_file(page),
-        label=_("De Márkov a GPT: un recorrido por la línea de tiempo"),
-        icon=":material/timeline:",
-        query_params=query,
-    )
-    glossary.page_link(
-        page_file("concepts"),
-        label=_("¿Una palabra que no conoces? Búscala en el glosario"),
-        icon=":material/menu_book:",
-    )
+    with tour:
+        show_links([TOUR], label=_("De Márkov a GPT: un recorrido por la línea de tiempo"), icon=":material/timeline:")
+    with glossary:
+        label = _("¿Una palabra que no conoces? Búscala en el glosario")
+        show_links(["concepts"], label=label, icon=":material/menu_book:")
 
 
 def show_now() -> None:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from core.ui.navigation import N_
-from core.ui.tasks.view import TaskView
+
+if TYPE_CHECKING:
+    from core.ui.tasks.view import TaskView
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,14 @@ class TaskCard:
     what: str
     icon: str
 
-    def view(self) -> TaskView:
+    def view(self) -> "TaskView":
         """The task's own part of the page."""
         return _view(self.slug)
 
 
 @cache
-def _view(slug: str) -> TaskView:
-    return cast(TaskView, import_module(f"core.ui.tasks.{slug.replace('-', '_')}").VIEW)
+def _view(slug: str) -> "TaskView":
+    return cast("TaskView", import_module(f"core.ui.tasks.{slug.replace('-', '_')}").VIEW)
 
 
 CARDS: Final = (
