@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from core.tasks.coreference import CoreferenceRequest
 from core.training.recipes import pronouns
-from core.training.recipes.pronouns import PronounCase
 
 GAP = (
     "ID\tText\tPronoun\tPronoun-offset\tA\tA-offset\tA-coref\tB\tB-offset\tB-coref\tURL\n"
@@ -34,8 +34,8 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def words(case: PronounCase) -> tuple[str, str, str]:
-    pronoun, right, wrong = (case.text[start:end] for start, end in (case.pronoun, case.right, case.wrong))
+def words(case: CoreferenceRequest) -> tuple[str, str, str]:
+    pronoun, right, wrong = (case.text[start:end] for start, end in (case.pronoun, *case.candidates))
     return pronoun, right, wrong
 
 
