@@ -28,12 +28,25 @@ class Choice:
     others: tuple[ModelEntry, ...]
 
 
+def on_this_machine(tasks: Sequence[str], language: str, settings: Settings) -> list[ModelEntry]:
+    """The models that can answer here: those of the first task come first, and of each task the reference ones.
+
+    Within a tier they stand in the catalogue's order: what the field knows comes before what the workshop made.
+    """
+    found: dict[str, ModelEntry] = {}
+    for task in tasks:
+        able = sorted(entries_for(task, language), key=lambda entry: entry.tier != "reference")
+        found |= {entry.key: entry for entry in able if entry.key not in found}
+    return [entry for entry in found.values() if locate_model(entry, settings) is not None]
+
+
 def choose(
     task: str,
     language: str,
     settings: Settings,
     preferred: str | None = None,
     own: Sequence[ModelEntry] = (),
+    instead: Sequence[str] = (),
 ) -> Choice:
     """Picks the model that answers ``task`` in ``language``; looks at the disk, never at the network.
 
@@ -43,15 +56,16 @@ def choose(
         settings: where models are looked for.
         preferred: key of the model that the reader asked for, if any.
         own: models of the reader's own; they answer where they are asked to, or there is no other.
+        instead: tasks whose models do this one, too, in a way of their own; they answer where the task has none.
 
     Raises:
         ModelUnavailable: none of those that can do it is on this machine.
     """
-    able = [entry for entry in (*entries_for(task, language), *own) if entry.weights is not None]
-    here = [entry for entry in able if locate_model(entry, settings) is not None]
-    # In the catalogue's order, but what the field knows comes before what the workshop made.
-    here.sort(key=lambda entry: entry.tier != "reference")
-    missing = [entry for entry in able if entry.tier == "reference" and entry not in here]
+    tasks = (task, *instead)
+    here = [*on_this_machine(tasks, language, settings), *(entry for entry in own if locate_model(entry, settings))]
+    able = [*(entry for name in tasks for entry in entries_for(name, language) if entry.weights), *own]
+    references = [entry for entry in entries_for(task, language) if entry.weights and entry.tier == "reference"]
+    missing = [entry for entry in references if entry not in here]
     better = missing[0] if missing else None
     if not here:
         names = ", ".join(entry.name(get_language()) for entry in missing)

@@ -1,14 +1,18 @@
-"""Coreference: which mention a pronoun points to, judged by a masked language model.
+"""Coreference: which mention a pronoun points to, in two ways that teach different things.
 
-Each candidate takes the pronoun's place, and its pieces are masked one after the other: the mean log-probability
-of the pieces says how well it fits there (pseudo-log-likelihood, Salazar et al. 2020; substitution as in Kocijan
-et al. 2019). No head is trained for it, so it shows what a model learned from filling gaps alone, and its biases.
+- A masked language model that no one taught the task: each candidate takes the pronoun's place, and its pieces are
+  masked one after the other; the mean log-probability of the pieces says how well it fits there (pseudo-log-
+  likelihood, Salazar et al. 2020; substitution as in Kocijan et al. 2019). It shows what a model learned from
+  filling gaps alone, and its biases.
+- A model that learnt to point: the words around the pronoun are the question, the whole text is where the answer
+  stands, and a candidate's score is that of its first token as the answer's start plus that of its last as its end
+  (Chada 2019). It reads the pronoun, and with it gender and number.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from core.errors import InputInvalid, InputTooLong
 from core.i18n import format_number
@@ -16,9 +20,15 @@ from core.i18n import gettext as _
 from core.runtime.bundle import ModelBundle
 from core.tasks.common import Clock, Timing, require_text
 
+if TYPE_CHECKING:
+    from transformers import BatchEncoding
+
 Language = Literal["es", "en"]
+Way = Literal["substitution", "pointing"]
 MAX_CANDIDATES: Final = 12
 _AT_ONCE: Final = 32
+# The words of a question about a pronoun reach about so many characters to each side.
+_AROUND: Final = 40
 _WORD: Final = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*")
 PRONOUNS: Final[dict[Language, frozenset[str]]] = {
     "es": frozenset({"él", "ella", "ellos", "ellas", "lo", "le", "les", "los"}),
@@ -70,7 +80,10 @@ class CoreferenceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A candidate: its text and place, how well it fits (mean log-probability, nats), and its share of all."""
+    """A candidate: its text and place, its score, and its share of all.
+
+    By substitution the score is the mean log-probability of its pieces in nats, by pointing a sum of two logits.
+    """
 
     text: str
     start: int
@@ -81,9 +94,10 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class CoreferenceResult:
-    """The candidates, the best first, and the time."""
+    """The candidates, the best first, how they were judged, and the time."""
 
     mentions: tuple[Mention, ...]
+    way: Way
     timing: Timing
 
 
@@ -163,6 +177,34 @@ def substituted(request: CoreferenceRequest, candidate: Span) -> tuple[str, Span
     return request.text[:start] + words + tail + request.text[end:], (start, start + len(words))
 
 
+def question(request: CoreferenceRequest) -> str:
+    """The words around the pronoun, which stands between « and »: what a model that points is asked."""
+    start, end = request.pronoun
+    low, high = max(0, start - _AROUND), min(len(request.text), end + _AROUND)
+    while low > 0 and not request.text[low - 1].isspace():
+        low -= 1
+    while high < len(request.text) and not request.text[high].isspace():
+        high += 1
+    return f"{request.text[low:start]}«{request.text[start:end]}»{request.text[end:high]}"
+
+
+def candidate_tokens(encoded: "BatchEncoding", candidates: Sequence[Span], row: int = 0) -> list[Span]:
+    """The first and the last token of each candidate, where question and text are encoded as one row.
+
+    Args:
+        encoded: with ``offset_mapping``.
+        candidates: their places in the text.
+        row: of the batch.
+    """
+    parts = encoded.sequence_ids(row)
+    offsets = [(int(low), int(high)) for low, high in encoded["offset_mapping"][row]]
+    found = []
+    for start, end in candidates:
+        own = [place for place, (low, high) in enumerate(offsets) if parts[place] == 1 and low < end and high > start]
+        found.append((own[0], own[-1]))
+    return found
+
+
 class Coreference:
     """The task."""
 
@@ -194,13 +236,30 @@ class Coreference:
                     n=format_number(len(request.candidates)), limit=format_number(MAX_CANDIDATES)
                 )
             )
-        scores = [self._score(bundle, *substituted(request, candidate), clock) for candidate in request.candidates]
+        points = bundle.entry.weights is not None and bundle.entry.weights.head == "QuestionAnswering"
+        scores = (
+            self._pointed(bundle, request, clock)
+            if points
+            else [self._score(bundle, *substituted(request, candidate), clock) for candidate in request.candidates]
+        )
         shares = torch.tensor(scores).softmax(0).tolist()
         mentions = [
             Mention(request.text[start:end], start, end, score, share)
             for (start, end), score, share in zip(request.candidates, scores, shares, strict=True)
         ]
-        return CoreferenceResult(tuple(sorted(mentions, key=lambda mention: -mention.share)), clock.timing())
+        best_first = tuple(sorted(mentions, key=lambda mention: -mention.share))
+        return CoreferenceResult(best_first, "pointing" if points else "substitution", clock.timing())
+
+    def _pointed(self, bundle: ModelBundle, request: CoreferenceRequest, clock: Clock) -> list[float]:
+        """For each candidate, the logit of its first token as the answer's start plus that of its last as its end."""
+        with clock.part("tokenize"):
+            encoded = bundle.encode([question(request)], [request.text], return_offsets_mapping=True)
+            tokens = candidate_tokens(encoded, request.candidates)
+            del encoded["offset_mapping"]
+        with clock.part("model"):
+            output: Any = bundle.model(**encoded.to(bundle.device.name))
+            first, last = output.start_logits[0].float().tolist(), output.end_logits[0].float().tolist()
+        return [first[start] + last[end] for start, end in tokens]
 
     def _score(self, bundle: ModelBundle, text: str, span: Span, clock: Clock) -> float:
         """Mean log-probability of the pieces that stand in ``span``, each masked in turn."""

@@ -266,8 +266,9 @@ def encoder_scores(model: str, data: Path | None) -> list[dict[str, object]]:
             {"Test set": "next sentence", "accuracy": found.next_sentence, "n": found.pairs},
         ]
         if language == "en":
-            for name, cases in pronouns.tests(data).items():
-                rows.append({"Test set": name, "accuracy": pronouns.accuracy(bundle, cases), "n": len(cases)})
+            rows += _pronoun_rows(bundle, pronouns.tests(data))
+        by_hand = {name: own for name, own in pronouns.written().items() if name.startswith(language)}
+        rows += _pronoun_rows(bundle, {f"pronouns by hand, {name[4:]}": own for name, own in by_hand.items()})
     rows.append(
         {
             "Test set": "hand-written",
@@ -389,6 +390,29 @@ def written_scores(_model: str, data: Path | None) -> list[dict[str, object]]:
     return rows
 
 
+def _pronoun_rows(bundle: "ModelBundle", tests: Mapping[str, Sequence[Any]]) -> list[dict[str, object]]:
+    from core.training.recipes import pronouns
+
+    return [
+        {"Test set": name, "accuracy": round(pronouns.accuracy(bundle, cases), 4), "n": len(cases)}
+        for name, cases in tests.items()
+    ]
+
+
+def pronoun_scores(model: str, data: Path | None) -> list[dict[str, object]]:
+    """Share of pronouns given to the right mention: GAP and WinoBias, where ``data`` is given; then those by hand.
+
+    Args:
+        model: the key of the model that points.
+        data: the folder with the labelled sets.
+    """
+    from core.training.recipes import pronouns
+
+    bundle, by_hand = _bundle(model), pronouns.written()
+    rows = _pronoun_rows(bundle, {**pronouns.tests(data), **by_hand}) if data is not None else []
+    return [*rows, *_pronoun_rows(bundle, {"hand-written": [case for own in by_hand.values() for case in own]})]
+
+
 def following_scores(model: str, data: Path | None) -> list[dict[str, object]]:
     """Share of pairs judged right, in both languages, on unseen documents, where ``data`` is given; then by hand.
 
@@ -438,6 +462,7 @@ _MEASURES: Final = {
     "mini-gpt-en": writer_scores,
     "mini-mt": translator_scores,
     "next-sentence": following_scores,
+    "coreference": pronoun_scores,
     "writer": written_scores,
 }
 # Of the models that have figures to print again, those that ship.

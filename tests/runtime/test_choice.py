@@ -74,3 +74,19 @@ def test_a_model_of_the_readers_own_answers_where_it_is_asked_to_or_alone(
     assert (chosen.entry.key, chosen.why) == ("mine", "")
     (tmp_path / "test/small/config.json").unlink()
     assert choose("fill-mask", "es", settings, own=own).entry.key == "mine"
+
+
+def test_another_tasks_models_come_behind_the_tasks_own_and_are_no_better(
+    settings: Settings, catalogue: list[ModelEntry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, famous, other = catalogue
+    by_task = {"coreference": [small], "fill-mask": [famous, other]}
+    monkeypatch.setattr(module, "entries_for", lambda task, language: by_task[task])
+    write_model(tmp_path / "test/other")
+    chosen = choose("coreference", "es", settings, instead=("fill-mask",))
+    # The reference model that is missing has never learnt this task.
+    assert (chosen.entry.key, chosen.why, chosen.better) == ("small", "", None)
+    assert [entry.key for entry in chosen.others] == ["other"]
+    assert choose("coreference", "es", settings, "other", instead=("fill-mask",)).entry.key == "other"
+    (tmp_path / "test/small/config.json").unlink()
+    assert choose("coreference", "es", settings, instead=("fill-mask",)).entry.key == "other"

@@ -1,18 +1,21 @@
 """Coreference: mentions and pronouns by rule, substitution by hand, and scores on a model whose answers are known."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from core.catalog import entry
 from core.errors import InputInvalid, InputTooLong
 from core.tasks.coreference import (
     TASK,
     CoreferenceRequest,
     find_mentions,
     find_pronouns,
+    question,
     substituted,
 )
 from tests.tasks.stubs import bundle, piece_ids
@@ -87,6 +90,48 @@ def test_scores_on_a_model_whose_answers_are_known() -> None:
     assert result.mentions[0].score == pytest.approx((2.0 - norm + 1.0 - norm) / 2, abs=1e-4)
     assert result.mentions[1].score == pytest.approx((2.0 - norm + 0.0 - norm) / 2, abs=1e-4)
     assert result.mentions[0].share == pytest.approx(1 / (1 + math.exp(-0.5)), abs=1e-4)
+    assert result.way == "substitution"
+
+
+def test_the_question_is_the_words_around_the_pronoun() -> None:
+    text = "Uno dos tres. " + "palabra " * 10 + "y Ana dijo que ella no venía. " + "otra " * 20
+    (pronoun,) = find_pronouns(text, "es")
+    asked = question(CoreferenceRequest(text, pronoun, (), "es"))
+    assert " que «ella» no " in asked and "Uno" not in asked
+    assert asked.startswith("palabra ") and asked.endswith(" otra"), "no word is cut"
+    assert question(CoreferenceRequest("Ella vino.", (0, 4), (), "es")) == "«Ella» vino."
+
+
+def test_a_model_that_points_is_asked_for_the_places_of_the_candidates_in_the_text() -> None:
+    text = "The cat saw the dog and it ran."
+    request = CoreferenceRequest(text, (24, 26), ((0, 7), (12, 19)), "en")
+    seen = {}
+
+    def answers(**inputs: torch.Tensor) -> Any:
+        (ids,) = inputs["input_ids"].tolist()
+        seen["ids"] = ids
+        cut = ids.index(102)  # what stands before [SEP] is the question, which names the candidates, too
+        first, last = torch.zeros(1, len(ids)), torch.zeros(1, len(ids))
+        first[0, :cut] = last[0, :cut] = 50.0
+        the, cat, dog = (piece_ids(word)[0] for word in ("the", "cat", "dog"))
+        first[0, ids.index(the, cut)] = 1.0
+        first[0, ids.index(dog, cut) - 1] = 0.5
+        last[0, ids.index(cat, cut)] = 1.0
+        last[0, ids.index(dog, cut)] = 2.5
+        return SimpleNamespace(start_logits=first, end_logits=last)
+
+    plain = bundle(answers)
+    weights = replace(entry("questions-en").weights, base=None)  # type: ignore[type-var]  # it has weights
+    points = replace(plain, entry=replace(plain.entry, weights=weights))
+    with torch.inference_mode():
+        (result,) = TASK.run(points, [request])
+    assert piece_ids("«")[0] in seen["ids"]
+    assert result.way == "pointing"
+    assert [(mention.text, mention.score) for mention in result.mentions] == [("the dog", 3.0), ("The cat", 2.0)]
+    assert result.mentions[0].share == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-5)
+    short = replace(points, entry=replace(points.entry, window=12))
+    with pytest.raises(InputTooLong, match="12"):
+        TASK.run(short, [request])
 
 
 def test_bad_input() -> None:

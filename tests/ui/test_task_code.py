@@ -231,6 +231,17 @@ def test_next_sentence_with_an_adapter() -> None:
     assert float(line) == pytest.approx(result.follows, abs=5e-3)
 
 
+def test_coreference_with_an_adapter() -> None:
+    view = BY_SLUG["coreference"].view()
+    text = "Ana llamó a Marta porque ella tenía fiebre."
+    request = CoreferenceRequest(text, (25, 29), ((0, 3), (12, 17)), "es")
+    with torch.inference_mode():
+        (result,) = view.task().run(shipped("coreference"), [request])
+    lines = [line.split(": ") for line in run(view.code(request, entry("coreference")))]
+    assert [name for name, _share in lines] == [mention.text for mention in result.mentions]
+    assert [float(share) for _name, share in lines] == pytest.approx([m.share for m in result.mentions], abs=5e-3)
+
+
 def test_coreference(tmp_path: Path) -> None:
     view = BY_SLUG["coreference"].view()
     bundle, folder = tiny(tmp_path, "PreTraining")

@@ -75,3 +75,12 @@ def following(language: str) -> list[tuple[str, str, bool]]:
     """Two sentences, and whether the second follows the first or comes from another text."""
     rows = (line.split("\t") for line in _lines(f"following-{language}.tsv"))
     return [(first, second, answer == "follows") for answer, first, second in rows]
+
+
+def pronouns(language: str) -> list[tuple[str, str, str, str]]:
+    """What tells it, the right mention, a wrong one, and a sentence with its pronoun in brackets."""
+    found = []
+    for line in _lines(f"pronouns-{language}.tsv"):
+        kind, right, wrong, text = line.split("\t")
+        found.append((kind, right, wrong, text))
+    return found

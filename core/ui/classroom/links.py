@@ -51,7 +51,8 @@ def _works(reference: str) -> bool:
         from core.ui.tasks.models import models_for
 
         language = cast(Language, query["tl"])
-        return bool(models_for(BY_SLUG[query["task"]].view().catalogue(language), language).here)
+        view = BY_SLUG[query["task"]].view()
+        return bool(models_for(view.catalogue(language), language, view.instead).here)
     return "model" not in query or _is_here(query["model"])
 
 

@@ -14,6 +14,7 @@ from core.tasks.coreference import (
     Span,
     find_mentions,
     find_pronouns,
+    question,
     substituted,
 )
 from core.ui import charts
@@ -93,6 +94,12 @@ def _show(shown: Shown) -> None:
     best = result.mentions[0]
     pronoun = request.text[request.pronoun[0] : request.pronoun[1]]
     st.markdown(f"### {plain(f'«{pronoun}» → «{best.text}»')} · {plain(format_percent(best.share))}")
+    substitutes = result.way == "substitution"
+    title = (
+        _("en el lugar del pronombre: {score} de media por pieza")
+        if substitutes
+        else _("como respuesta: {score} entre su principio y su final")
+    )
     marks = [Mark(*request.pronoun, tone=1)]
     links = []
     for mention in result.mentions:
@@ -101,9 +108,7 @@ def _show(shown: Shown) -> None:
                 mention.start,
                 mention.end,
                 tone=0 if mention is best else 7,
-                title=_("en el lugar del pronombre: {score} de media por pieza").format(
-                    score=format_number(mention.score, 2)
-                ),
+                title=title.format(score=format_number(mention.score, 2)),
             )
         )
         if mention.share >= _DRAWN:
@@ -112,12 +117,20 @@ def _show(shown: Shown) -> None:
     marked_text(request.text, marks, links=links, legend=legend, key=f"{shown.key}_marks")
     figure, alt = charts.shares([m.text for m in result.mentions], [m.share for m in result.mentions])
     st.plotly_chart(figure, key=f"{shown.key}_plot", alt=alt, config={"displayModeBar": False})
-    st.caption(
-        _(
+    st.caption(_how(substitutes))
+
+
+def _how(substitutes: bool) -> str:
+    if substitutes:
+        return _(
             "Sustitución: cada candidato se pone en el lugar del pronombre y se mide cuánto lo espera ahí un modelo "
             "que solo aprendió a rellenar huecos. El pronombre desaparece al cambiarlo: que diga «él» o «ella» no "
             "influye, solo el sentido. No se entrenó para esto, y sus prejuicios se notan: cambia los oficios."
         )
+    return _(
+        "Señalar: las palabras que rodean al pronombre son la pregunta, y el modelo puntúa cada candidato como "
+        "respuesta. Lee el pronombre, así que ve si dice «él» o «ella»: lo aprendió de textos en que se sabe a quién "
+        "se refiere. Compáralo con un modelo que solo rellena huecos, como mini-BETO o mini-BERT."
     )
 
 
@@ -141,11 +154,37 @@ def _guess(request: CoreferenceRequest, result: CoreferenceResult, item: ModelEn
 
 def _code(request: CoreferenceRequest, item: ModelEntry) -> str:
     head = item.weights.head if item.weights is not None else "MaskedLM"
+    if head == "QuestionAnswering":
+        return load_lines(item, head) + _pointing_lines(request)
+    return load_lines(item, head) + _substitution_lines(request)
+
+
+def _pointing_lines(request: CoreferenceRequest) -> str:
+    candidates = "".join(
+        f"    ({literal(request.text[start:end])}, ({start}, {end})),\n" for start, end in request.candidates
+    )
+    return (
+        "\n# The words around the pronoun are the question.\n"
+        f"question = {literal(question(request))}\n"
+        f"text = {literal(request.text)}\n"
+        f"candidates = [\n{candidates}]\n"
+        'encoded = tokenizer(question, text, return_offsets_mapping=True, return_tensors="pt")\n'
+        'parts, offsets = encoded.sequence_ids(0), encoded.pop("offset_mapping")[0].tolist()\n'
+        "with torch.inference_mode():\n"
+        "    output = model(**encoded)\n"
+        "scores = []\n"
+        "for name, (start, end) in candidates:\n"
+        "    places = [i for i, (low, high) in enumerate(offsets) if parts[i] == 1 and low < end and high > start]\n"
+        "    scores.append(output.start_logits[0, places[0]] + output.end_logits[0, places[-1]])\n"
+        + _printing_lines("candidates")
+    )
+
+
+def _substitution_lines(request: CoreferenceRequest) -> str:
     variants = [(request.text[start:end], *substituted(request, (start, end))) for start, end in request.candidates]
     listed = "".join(f"    ({literal(name)}, {literal(text)}, {span}),\n" for name, text, span in variants)
     return (
-        load_lines(item, head)
-        + "\n# Each candidate, the text with it in the pronoun's place, and where it stands there.\n"
+        "\n# Each candidate, the text with it in the pronoun's place, and where it stands there.\n"
         f"variants = [\n{listed}]\n"
         "scores = []\n"
         "for name, text, (start, end) in variants:\n"
@@ -158,10 +197,15 @@ def _code(request: CoreferenceRequest, item: ModelEntry) -> str:
         "        output = model(input_ids=rows)\n"
         '    logits = output.logits if "logits" in output else output.prediction_logits\n'
         "    logs = logits[range(len(places)), places].log_softmax(-1)\n"
-        "    scores.append(logs[range(len(places)), ids[places]].mean())\n"
+        "    scores.append(logs[range(len(places)), ids[places]].mean())\n" + _printing_lines("variants")
+    )
+
+
+def _printing_lines(candidates: str) -> str:
+    return (
         "shares = torch.stack(scores).softmax(0)\n"
         "for index in shares.argsort(descending=True).tolist():\n"
-        '    print(f"{variants[index][0]}: {shares[index]:.4f}")\n'
+        f'    print(f"{{{candidates}[index][0]}}: {{shares[index]:.4f}}")\n'
     )
 
 
@@ -174,6 +218,7 @@ def _files(shown: Shown) -> tuple[Download, ...]:
             "text": request.text,
             "pronoun": list(request.pronoun),
             "model": shown.entry.id,
+            "way": result.way,
             "mentions": [
                 {"text": m.text, "start": m.start, "end": m.end, "score": m.score, "share": m.share}
                 for m in result.mentions
@@ -189,8 +234,7 @@ def _files(shown: Shown) -> tuple[Download, ...]:
 
 
 def _catalogue(_language: Language) -> str:
-    # It needs a masked language model and no head of its own.
-    return "fill-mask"
+    return "coreference"
 
 
 VIEW = TaskView(
@@ -203,6 +247,8 @@ VIEW = TaskView(
         number_field("pronoun", 0, 0, 200),
     ),
     catalogue=_catalogue,
+    # By substitution a masked language model does it without a head of its own.
+    instead=("fill-mask",),
     task=_task,
     form=_form,
     show=_show,

@@ -9,7 +9,7 @@ import streamlit as st
 from core.catalog import ModelEntry, entries_for, entry
 from core.i18n import format_number, get_language
 from core.i18n import gettext as _
-from core.runtime.choice import choose
+from core.runtime.choice import choose, on_this_machine
 from core.runtime.engine import Outcome
 from core.runtime.loading import locate_model
 from core.settings import get_settings
@@ -32,13 +32,18 @@ class Models:
     missing: tuple[ModelEntry, ...]
 
 
-def models_for(task: str, language: Language) -> Models:
-    """Looks at the disk, never at the network. The visitor's own models come last."""
-    able = [item for item in entries_for(task, language) if item.weights is not None]
-    here = [item for item in able if locate_model(item, get_settings()) is not None]
-    here.sort(key=lambda item: item.tier != "reference")
-    here += own_models(task, language)
-    return Models(tuple(here), tuple(item for item in able if item not in here and item.embedded is None))
+def models_for(task: str, language: Language, instead: Sequence[str] = ()) -> Models:
+    """Looks at the disk, never at the network. The visitor's own models come last.
+
+    Args:
+        task: the catalogue's name of the task.
+        language: of the text.
+        instead: tasks whose models do this one, too, in a way of their own; they come after the task's.
+    """
+    here = on_this_machine((task, *instead), language, get_settings())
+    missing = [item for item in entries_for(task, language) if item.weights and item.embedded is None]
+    own = [item for name in (task, *instead) for item in own_models(name, language)]
+    return Models((*here, *own), tuple(item for item in missing if item not in here))
 
 
 def size_line(item: ModelEntry) -> str:
@@ -55,7 +60,7 @@ def _label(item: ModelEntry) -> str:
     return f"{name} · {kind}"
 
 
-def choose_model(models: Models, key: str, task: str, language: Language) -> ModelEntry:
+def choose_model(models: Models, key: str, task: str, language: Language, instead: Sequence[str] = ()) -> ModelEntry:
     """The field for the model that answers; says why, where it isn't the best there is.
 
     Args:
@@ -63,11 +68,12 @@ def choose_model(models: Models, key: str, task: str, language: Language) -> Mod
         key: the field's key.
         task: the catalogue's name of the task.
         language: of the text.
+        instead: as for ``models_for``.
     """
     labels = {item.key: _label(item) for item in models.here}
     wanted = st.session_state.get(key) or None
     own = [item for item in models.here if run_id(item.key)]
-    choice = choose(task, language, get_settings(), wanted, own)
+    choice = choose(task, language, get_settings(), wanted, own, instead)
     lost = f"{key}_lost"
     if wanted not in labels:
         st.session_state[key] = choice.entry.key

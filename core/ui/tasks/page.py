@@ -196,7 +196,7 @@ class TaskPage:
         st.markdown(_(self.card.what))
         mode = self.choose_mode()
         task = self.view.catalogue(self.form.language)
-        models = models_for(task, self.form.language)
+        models = models_for(task, self.form.language, self.view.instead)
         if mode == "try":
             self.choose_example()
             with errors_shown():
@@ -237,11 +237,11 @@ class TaskPage:
     def _models(self, task: str, models: Any, *, second: bool = True) -> tuple[ModelEntry, ModelEntry | None]:
         left, right = st.columns(2)
         with left:
-            first = choose_model(models, self.model_key, task, self.form.language)
+            first = choose_model(models, self.model_key, task, self.form.language, self.view.instead)
         other = None
         if second:
             with right:
-                other = choose_second(first, (task, *self.view.also), self.second_key)
+                other = choose_second(first, (task, *self.view.instead, *self.view.also), self.second_key)
         in_use = [item for item in (first, other) if item is not None]
         reader = get_language()
         show_models_in_use([(item.name(reader), licence_text(item)) for item in in_use])

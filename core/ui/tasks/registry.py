@@ -115,7 +115,7 @@ CARDS: Final = (
         N_("Correferencia"),
         N_(
             "Averigua a qué se refiere un pronombre: «ella», «lo», «it». "
-            "Cada candidato se prueba en su lugar, y una flecha señala el que mejor encaja."
+            "Una flecha señala el candidato que prefiere el modelo, que aprendió a señalarlo o solo a rellenar huecos."
         ),
         ":material/conversion_path:",
     ),

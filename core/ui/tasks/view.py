@@ -173,6 +173,7 @@ class TaskView:
         batch: the form → how many rows are answered; ``None`` where the view isn't offered.
         options: draws the fields that aren't the text, for the two views that have texts of their own; ``form``
             draws them, too.
+        instead: the catalogue's names of other tasks, whose models can do this one, too, in a way of their own.
         also: the catalogue's names of other tasks, whose models may stand beside one of this task's.
         custom: draws the whole answer itself, instead of ``show``, from the form, the request, the models (one or
             two), a prefix for keys and the page's link; for answers that arrive bit by bit. ``PREFIX_go_pressed``
@@ -193,6 +194,7 @@ class TaskView:
     contrast: Contrast | None = None
     batch: "Callable[[Form], BatchSpec] | None" = None
     options: Callable[[Form], None] | None = None
+    instead: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     custom: Callable[[Form, Any, tuple[ModelEntry, ...], str, PageState], None] | None = field(default=None)
     guess: Callable[[Any, Any, ModelEntry], Question | None] | None = None
