@@ -26,6 +26,7 @@ NEEDS: Final[Mapping[str, tuple[Part, tuple[str, ...]]]] = {
             "similarity",
             "fill-mask",
             "next-sentence",
+            "coreference",
             "zero-shot",
             "text-generation",
         ),

@@ -46,12 +46,12 @@ _DETERMINERS: Final[dict[Language, frozenset[str]]] = {
 _SMALL_ES: Final = (
     "a al ante con contra de del desde en entre hasta para por sin sobre y e o u ni que porque pero cuando donde "
     "como si no se me te nos es era fue son eran está estaba ha había muy más menos ya también el la los las un "
-    "una unos unas mi tu su este esta él ella ellos ellas lo le les aunque mientras después antes así"
+    "una unos unas mi tu su este esta él ella ellos ellas lo le les yo tú usted aunque mientras después antes así"
 )
 _SMALL_EN: Final = (
     "a an the and or but because when where while as if not no so that which who is was were are be been has had "
     "have to of in on at by for from with without into over under after before he she it they him her them his "
-    "its their my your our this very more less too also then would could will can may did does do"
+    "its their my your our i you we this very more less too also then would could will can may did does do"
 )
 _SMALL: Final[dict[Language, frozenset[str]]] = {"es": frozenset(_SMALL_ES.split()), "en": frozenset(_SMALL_EN.split())}
 _LONGEST_PHRASE: Final = 2

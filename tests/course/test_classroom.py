@@ -13,6 +13,7 @@ from core.course.classroom import PLANS, Lesson, lessons
 from core.course.embeddings import embedding_example
 from core.course.examples import example
 from core.course.inside import inside_example
+from core.course.tasks import contrast_pairs, task_examples
 from core.course.timeline import event, tours
 from core.lens.embeddings_pooling import TASK, PoolingRequest
 from core.lens.parameters import count_parameters
@@ -260,16 +261,29 @@ def test_what_the_masked_words_lesson_claims() -> None:
     assert best.text == "Japón" and best.probability == pytest.approx(0.03, abs=0.005) and 2**entropy > 1000
 
 
-def test_what_the_coreference_lesson_claims() -> None:
-    def chosen(text: str) -> str:
-        pronoun = find_pronouns(text, "es")[0]
-        able = tuple(span for span in find_mentions(text, "es") if span[1] <= pronoun[0] or span[0] >= pronoun[1])
-        return str(answers(query, CoreferenceRequest(text, pronoun, able, "es"))[0].mentions[0].text)
+def pointed(text: str, model: str) -> str:
+    """What the first pronoun of a Spanish text refers to, by a model of the task."""
+    pronoun = find_pronouns(text, "es")[0]
+    able = tuple(span for span in find_mentions(text, "es") if span[1] <= pronoun[0] or span[0] >= pronoun[1])
+    (found,) = answers({"task": "coreference", "model": model}, CoreferenceRequest(text, pronoun, able, "es"))
+    return str(found.mentions[0].text)
 
+
+def test_what_the_coreference_lesson_claims() -> None:
     (query,) = query_of("tasks/coreference", "frágil")
-    assert chosen(query["a"]) == chosen(query["b"]) == "La niña"
+    assert pointed(query["a"], query["model"]) == pointed(query["b"], query["model"]) == "La niña"
     (query,) = query_of("tasks/coreference", "trofeo")
-    assert chosen(query["text"]) == "la maleta"
+    assert pointed(query["text"], query["model"]) == "El trofeo"
+    assert pointed(query["text"], query["versus"]) == "la maleta"
+
+
+def test_where_gender_is_enough_the_model_that_points_sees_it() -> None:
+    trophy, page, *_others = task_examples("coreference", "es")
+    assert pointed(trophy.fields["text"], "coreference") == "la maleta"
+    assert pointed(page.fields["text"], "coreference") == "modelo"
+    (pair,) = (pair for pair in contrast_pairs("coreference", "es") if pair.titles["es"] == "Él o ella")
+    assert (pointed(pair.a, "coreference"), pointed(pair.b, "coreference")) == ("Pedro", "Laura")
+    assert pointed(pair.a, "mini-beto") == pointed(pair.b, "mini-beto"), "it does not see the pronoun"
 
 
 def test_what_the_free_labels_lesson_claims() -> None:

@@ -400,6 +400,7 @@ def test_latency_is_measured_on_the_real_model(open_app: OpenApp) -> None:
         "entities-es",
         "entities-en",
         "next-sentence",
+        "coreference",
         "questions-es",
         "questions-en",
     )
