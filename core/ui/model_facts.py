@@ -33,6 +33,8 @@ TESTS: Final = {
     "Wikigold, a third": N_("Wikigold, la tercera parte"),
     "WinoBias, by sense": N_("WinoBias, por el sentido"),
     "WinoBias, by syntax": N_("WinoBias, por la sintaxis"),
+    "es, by hand": N_("pronombres escritos a mano, español"),
+    "en, by hand": N_("pronombres escritos a mano, inglés"),
     "es, agreement": N_("pronombres que concuerdan con uno solo, español"),
     "es, sense": N_("pronombres que aclara el sentido, español"),
     "en, agreement": N_("pronombres que concuerdan con uno solo, inglés"),

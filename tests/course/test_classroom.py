@@ -106,6 +106,7 @@ def params(page: str, query: dict[str, str]) -> list[Param]:
             Param("tl", "", ""),
             mode,
             Param("model", "", "", decode=known_model),
+            Param("versus", "", "", decode=known_model),
             *form.params(),
             *pair,
         ]
