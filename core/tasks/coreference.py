@@ -188,6 +188,17 @@ def question(request: CoreferenceRequest) -> str:
     return f"{request.text[low:start]}«{request.text[start:end]}»{request.text[end:high]}"
 
 
+def _tokens_of(encoded: "BatchEncoding", spans: Sequence[Span], part: int, row: int = 0) -> list[list[int]]:
+    """The tokens that write each of ``spans`` in the first (0) or the second (1) text of a row with its offsets."""
+    parts = encoded.sequence_ids(row)
+    own = [
+        (place, int(low), int(high))
+        for place, (low, high) in enumerate(encoded["offset_mapping"][row])
+        if parts[place] == part and high > low
+    ]
+    return [[place for place, low, high in own if low < end and high > start] for start, end in spans]
+
+
 def candidate_tokens(encoded: "BatchEncoding", candidates: Sequence[Span], row: int = 0) -> list[Span]:
     """The first and the last token of each candidate, where question and text are encoded as one row.
 
@@ -196,13 +207,7 @@ def candidate_tokens(encoded: "BatchEncoding", candidates: Sequence[Span], row: 
         candidates: their places in the text.
         row: of the batch.
     """
-    parts = encoded.sequence_ids(row)
-    offsets = [(int(low), int(high)) for low, high in encoded["offset_mapping"][row]]
-    found = []
-    for start, end in candidates:
-        own = [place for place, (low, high) in enumerate(offsets) if parts[place] == 1 and low < end and high > start]
-        found.append((own[0], own[-1]))
-    return found
+    return [(tokens[0], tokens[-1]) for tokens in _tokens_of(encoded, candidates, 1, row)]
 
 
 class Coreference:
@@ -266,11 +271,9 @@ class Coreference:
         import torch
 
         with clock.part("tokenize"):
-            encoded = bundle.encode([text])
-            with bundle.lock:
-                offsets: Any = bundle.tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+            encoded = bundle.encode([text], return_offsets_mapping=True)
+            (places,) = _tokens_of(encoded, [span], 0)
         ids = encoded["input_ids"][0]
-        places = [place for place, (low, high) in enumerate(offsets) if low < span[1] and high > span[0] and high > low]
         rows = ids.repeat(len(places), 1)
         rows[range(len(places)), places] = int(bundle.tokenizer.mask_token_id or 0)
         found: list[torch.Tensor] = []
