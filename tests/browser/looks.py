@@ -10,10 +10,15 @@ CHOSEN = "[aria-checked=true], [data-selected=true]"
 # Streamlit's own menu and upload area break a rule each by themselves.
 MENU = "[data-testid=stSidebarNavItems]"
 UPLOAD = "[data-testid=stFileUploaderDropzone]"
+# A colour halfway between two is no colour of the page's. Spinners never end, so they are not waited for.
+_STILL = """() => Promise.allSettled(
+    document.getAnimations().filter(a => isFinite(a.effect.getComputedTiming().endTime)).map(a => a.finished)
+).then(() => true)"""
 
 
 def axe(page: Page, *excluded: str) -> list[tuple[str, str, str]]:
-    """What axe finds now: rule, element and what to do."""
+    """What axe finds once nothing changes colour any more: rule, element and what to do."""
+    page.evaluate(_STILL)
     results = Axe().run(page, context={"exclude": [[selector] for selector in excluded]})
     return [
         (v["id"], v["nodes"][0]["html"][:300], v["nodes"][0].get("failureSummary", "")[:300])
