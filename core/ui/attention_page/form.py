@@ -3,22 +3,15 @@
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.course.attention import attention_example, attention_examples
+from core.course.attention import attention_examples
 from core.i18n import get_language
 from core.i18n import gettext as _
 from core.ui.attention_page.models import choose_second
 from core.ui.attention_page.state import MODEL, PART, PARTS, SECOND, TEXT, apply_example, forget_tokens
+from core.ui.example_field import choose_example
 from core.ui.frame import show_models_in_use
 from core.ui.model_field import choose_model, hint_language, language_of
 from core.ui.views import view_switch
-
-_CHOICE = "at_example_choice"
-
-
-def _example_chosen() -> None:
-    key = st.session_state[_CHOICE]
-    if key:
-        apply_example(key)
 
 
 def show_form(models: list[ModelEntry]) -> tuple[ModelEntry | None, ModelEntry | None]:
@@ -32,15 +25,11 @@ def show_form(models: list[ModelEntry]) -> tuple[ModelEntry | None, ModelEntry |
     """
     reader = get_language()
     keys = {item.key for item in models}
-    st.selectbox(
-        _("Ejemplos"),
-        [item.id for item in attention_examples() if item.model in keys],
-        index=None,
-        format_func=lambda key: f"{attention_example(key).title(reader)} — {attention_example(key).teaches(reader)}",
+    choose_example(
+        [item for item in attention_examples() if item.model in keys],
+        apply_example,
+        "at_example_choice",
         placeholder=_("Elige un ejemplo: cada uno abre una capa y una cabeza, y enseña una cosa"),
-        key=_CHOICE,
-        on_change=_example_chosen,
-        label_visibility="collapsed",
     )
     first, second = st.columns([3, 2])
     # No max_chars: the browser would silently refuse a longer paste. We say what is wrong instead.

@@ -3,22 +3,15 @@
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.course.embeddings import embedding_example, embedding_examples
+from core.course.embeddings import embedding_examples
 from core.i18n import get_language
 from core.i18n import gettext as _
 from core.ui.embeddings.models import choose_model
 from core.ui.embeddings.state import PART, PARTS, apply_example
+from core.ui.example_field import choose_example
 from core.ui.frame import show_models_in_use
 from core.ui.model_facts import licence_text
 from core.ui.views import view_switch
-
-_CHOICE = "em_example_choice"
-
-
-def _example_chosen() -> None:
-    key = st.session_state[_CHOICE]
-    if key:
-        apply_example(key)
 
 
 def choose_part() -> str:
@@ -39,18 +32,11 @@ def show_form(models: list[ModelEntry], part: str) -> ModelEntry | None:
     reader = get_language()
     known = {language for item in models for language in item.languages}
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    offered = [item.id for item in embedding_examples() if not item.language or item.language in known]
+    offered = [item for item in embedding_examples() if not item.language or item.language in known]
     # Those of the open part first.
-    offered.sort(key=lambda key: embedding_example(key).part != part)
-    left.selectbox(
-        _("Ejemplos"),
-        offered,
-        index=None,
-        format_func=lambda key: f"{embedding_example(key).title(reader)} — {embedding_example(key).teaches(reader)}",
-        placeholder=_("Elige un ejemplo: cada uno enseña una cosa"),
-        key=_CHOICE,
-        on_change=_example_chosen,
-    )
+    offered.sort(key=lambda item: item.part != part)
+    with left:
+        choose_example(offered, apply_example, "em_example_choice", label="visible")
     if part == "cosine":
         return None
     with right:

@@ -3,20 +3,13 @@
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.course.inside import inside_example, inside_examples
+from core.course.inside import inside_examples
 from core.i18n import get_language
 from core.i18n import gettext as _
+from core.ui.example_field import choose_example
 from core.ui.frame import show_models_in_use
 from core.ui.inside.state import ADDED, AUTO, MODEL, SECOND, TEXT, apply_example, forget_cell, forget_text
 from core.ui.model_field import choose_model, hint_language, language_of
-
-_CHOICE = "in_example_choice"
-
-
-def _example_chosen() -> None:
-    key = st.session_state[_CHOICE]
-    if key:
-        apply_example(key)
 
 
 def _model_chosen() -> None:
@@ -36,15 +29,11 @@ def show_form(models: list[ModelEntry]) -> ModelEntry | None:
     """
     reader = get_language()
     keys = {item.key for item in models}
-    st.selectbox(
-        _("Ejemplos"),
-        [item.id for item in inside_examples() if item.model in keys],
-        index=None,
-        format_func=lambda key: f"{inside_example(key).title(reader)} — {inside_example(key).teaches(reader)}",
+    choose_example(
+        [item for item in inside_examples() if item.model in keys],
+        apply_example,
+        "in_example_choice",
         placeholder=_("Elige un ejemplo: abre un paso y un valor"),
-        key=_CHOICE,
-        on_change=_example_chosen,
-        label_visibility="collapsed",
     )
     first, second = st.columns([3, 2])
     # No max_chars: the browser would silently refuse a longer paste. We say what is wrong instead.

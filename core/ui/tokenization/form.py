@@ -12,6 +12,7 @@ from core.lens.tokenization import segment
 from core.runtime.hub import Source
 from core.runtime.tokenizer import TokenizerBundle
 from core.settings import get_settings
+from core.ui.example_field import choose_example
 from core.ui.frame import show_models_in_use
 from core.ui.language import fragment
 from core.ui.messages import plain
@@ -91,25 +92,10 @@ def arrive() -> None:
         st.session_state[EXAMPLE] = ""
 
 
-def _example_chosen() -> None:
-    key = st.session_state["tok_example_choice"]
-    if key:
-        apply_example(key)
-
-
 def show_form() -> tuple[str, list[str]]:
     """Draws the form and returns the text as typed and the tokenizers' keys."""
     language = get_language()
-    st.selectbox(
-        _("Ejemplos"),
-        [item.id for item in examples()],
-        index=None,
-        format_func=lambda key: f"{example(key).title(language)} — {example(key).teaches(language)}",
-        placeholder=_("Elige un ejemplo: cada uno enseña una cosa"),
-        key="tok_example_choice",
-        on_change=_example_chosen,
-        label_visibility="collapsed",
-    )
+    choose_example(examples(), apply_example, "tok_example_choice")
     # No max_chars: the browser would silently refuse a longer paste. We say what is wrong instead.
     text = st.text_area(
         _("Tu texto"),
