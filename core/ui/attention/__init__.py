@@ -17,6 +17,7 @@ import streamlit as st
 from core.lens.attention import AttentionMap
 from core.ui.attention.labels import view_labels
 from core.ui.attention.packing import Have, Planes, add_map, identity, token_lists
+from core.ui.scripts import script
 
 View = Literal["model", "head", "matrix", "neuron", "text"]
 VIEWS: Final[tuple[View, ...]] = get_args(View)
@@ -27,7 +28,7 @@ ONLY: Final[tuple[Only, ...]] = get_args(Only)
 _FOLDER: Final = Path(__file__).parent
 # In this order: each file uses what the ones before it define.
 _SCRIPTS: Final = ("util", "store", "pens", "model", "head", "matrix", "neuron", "text", "attention")
-SCRIPT: Final = "\n".join((_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+SCRIPT: Final = script(*(_FOLDER / f"{name}.js" for name in _SCRIPTS))
 STYLE: Final = (_FOLDER / "attention.css").read_text(encoding="utf-8")
 
 _COMPONENT = st.components.v2.component(

@@ -1,15 +1,6 @@
 // The attention view: small helpers. The files of this folder are joined into one module (see __init__.py).
-//
-// Text from people and vocabularies reaches the page through textContent, attributes, fillText and nothing else.
 
 const INVISIBLE = /^[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u3164\ufe00-\ufe0f\uffa0]+$/u
-
-function el(tag, className, text) {
-  const node = document.createElement(tag)
-  if (className) node.className = className
-  if (text !== undefined) node.textContent = text
-  return node
-}
 
 function button(className, text, label) {
   const node = el("button", className, text)
@@ -22,11 +13,6 @@ function button(className, text, label) {
 }
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
-
-/** Fills {names}; the values are never searched again, so braces in a text stay what they are. */
-function fill(template, values) {
-  return template.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole))
-}
 
 /** What stands on screen for a text that would otherwise be invisible or break a line. */
 function visible(text) {

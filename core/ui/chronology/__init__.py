@@ -14,6 +14,7 @@ from typing import Any, Final
 import streamlit as st
 
 from core.i18n import gettext as _
+from core.ui.scripts import script
 from core.ui.triggers import sent
 
 _FOLDER: Final = Path(__file__).parent
@@ -21,7 +22,7 @@ _VIEW = st.components.v2.component(
     "taller_chronology",
     html="<div class='chrono'></div>",
     css=(_FOLDER / "chronology.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "chronology.js").read_text(encoding="utf-8"),
+    js=script(_FOLDER / "chronology.js"),
 )
 # Where the axis may change its scale: decades while little happened, then every year.
 _OLD_KNOTS: Final = (1900, 1920, 1940, 1960, 1980, 1990, 2000, 2010)

@@ -11,13 +11,6 @@ const READABLE = 900
 
 const states = new WeakMap()
 
-const element = (name, className, text) => {
-  const node = document.createElement(name)
-  if (className) node.className = className
-  if (text) node.textContent = text
-  return node
-}
-
 const place = (scale, year) => {
   let index = scale.findIndex(([knot]) => knot > year)
   if (index === -1) index = scale.length - 1
@@ -140,9 +133,9 @@ const onKey = (state, event, id) => {
 const build = (state) => {
   const { root, data } = state
   const { labels } = data
-  const bar = element("div", "bar")
+  const bar = el("div", "bar")
   const button = (sign, label, act) => {
-    const node = element("button", "tool", sign)
+    const node = el("button", "tool", sign)
     node.type = "button"
     node.title = label
     node.setAttribute("aria-label", label)
@@ -152,16 +145,16 @@ const build = (state) => {
   button("+", labels.closer, () => zoomTo(state, state.zoom * STEP))
   button("−", labels.farther, () => zoomTo(state, state.zoom / STEP))
   button("↔", labels.all, () => zoomTo(state, 1))
-  const help = element("span", "help", labels.help)
+  const help = el("span", "help", labels.help)
   bar.append(help)
-  const view = element("div", "view")
-  const inner = element("div", "inner")
-  const grid = element("div", "grid")
-  const years = element("div", "years")
+  const view = el("div", "view")
+  const inner = el("div", "inner")
+  const grid = el("div", "grid")
+  const years = el("div", "years")
   ;[grid, years].forEach((node) => node.setAttribute("aria-hidden", "true"))
   state.ticks = data.scale.map(([year]) => {
-    const tick = element("div", "tick")
-    const label = element("span", "year", String(year))
+    const tick = el("div", "tick")
+    const label = el("span", "year", String(year))
     grid.append(tick)
     years.append(label)
     return { tick, label, year }
@@ -169,21 +162,21 @@ const build = (state) => {
   inner.append(grid, years)
   state.byId = new Map()
   state.lanes = data.lanes.map(([key, name, index]) => {
-    const node = element("div", "lane")
+    const node = el("div", "lane")
     node.setAttribute("role", "group")
     node.setAttribute("aria-label", name)
     node.style.setProperty("--tone", `var(--tone-${index % 11})`)
-    const head = element("div", "head")
-    head.append(element("span", "name", name))
-    const body = element("div", "body")
+    const head = el("div", "head")
+    head.append(el("span", "name", name))
+    const body = el("div", "body")
     node.append(head, body)
     const chips = data.marks.filter((mark) => mark[2] === key).map(([id, year, , title, spoken]) => {
-      const chip = element("button", "chip")
+      const chip = el("button", "chip")
       chip.type = "button"
       chip.tabIndex = -1
       const stop = data.stops.indexOf(id)
-      if (stop >= 0) chip.append(element("span", "stop", String(stop + 1)))
-      chip.append(element("span", "title", title))
+      if (stop >= 0) chip.append(el("span", "stop", String(stop + 1)))
+      chip.append(el("span", "title", title))
       chip.setAttribute("aria-label", spoken)
       chip.title = spoken
       chip.onclick = () => choose(state, id)
@@ -209,14 +202,6 @@ const build = (state) => {
   root.setAttribute("aria-label", labels.view)
   root.classList.toggle("touring", data.stops.length > 0)
   root.replaceChildren(bar, view)
-}
-
-const isDark = (root) => {
-  const colour = getComputedStyle(root).getPropertyValue("--st-background-color").trim()
-  const hex = /^#([0-9a-f]{6})$/i.exec(colour)
-  if (!hex) return false
-  const value = parseInt(hex[1], 16)
-  return 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255) < 128
 }
 
 export default function (component) {

@@ -12,13 +12,14 @@ from typing import Any, Final
 import streamlit as st
 
 from core.i18n import gettext as _
+from core.ui.scripts import script
 
 _FOLDER = Path(__file__).parent
 _COMPONENT = st.components.v2.component(
     "taller_gauges",
     html="<ul class='gauges'></ul>",
     css=(_FOLDER / "gauges.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "gauges.js").read_text(encoding="utf-8"),
+    js=script(_FOLDER / "gauges.js"),
 )
 
 SPAN_S: Final = 600

@@ -4,13 +4,6 @@
 const SVG = "http://www.w3.org/2000/svg"
 const running = new WeakMap()
 
-const element = (name, className, text) => {
-  const node = document.createElement(name)
-  if (className) node.className = className
-  if (text) node.textContent = text
-  return node
-}
-
 const shape = (name, className, attributes) => {
   const node = document.createElementNS(SVG, name)
   node.setAttribute("class", className)
@@ -18,23 +11,15 @@ const shape = (name, className, attributes) => {
   return node
 }
 
-const isDark = (root) => {
-  const colour = getComputedStyle(root).getPropertyValue("--st-background-color").trim()
-  const hex = /^#([0-9a-f]{6})$/i.exec(colour)
-  if (!hex) return false
-  const value = parseInt(hex[1], 16)
-  return 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255) < 128
-}
-
 const meterNode = (card, before) => {
-  const meter = element("div", "meter")
+  const meter = el("div", "meter")
   meter.setAttribute("role", "meter")
   meter.setAttribute("aria-label", card.title)
   meter.setAttribute("aria-valuemin", "0")
   meter.setAttribute("aria-valuemax", "100")
   meter.setAttribute("aria-valuenow", String(Math.round(card.share * 100)))
   meter.setAttribute("aria-valuetext", card.value)
-  const fill = element("div", card.share > 0.9 ? "fill hot" : "fill")
+  const fill = el("div", card.share > 0.9 ? "fill hot" : "fill")
   // It begins where it stood, so that the change can be seen.
   fill.style.width = `${(before ?? card.share) * 100}%`
   requestAnimationFrame(() => { fill.style.width = `${card.share * 100}%` })
@@ -43,7 +28,7 @@ const meterNode = (card, before) => {
 }
 
 const curveNode = (card, span, axis) => {
-  const box = element("div", "curve")
+  const box = el("div", "curve")
   const svg = shape("svg", "", { viewBox: "0 0 600 100", preserveAspectRatio: "none", role: "img", "aria-label": card.alt })
   const x = (age) => 600 * (1 - age / span)
   ;[0, 50, 100].forEach((y) => svg.append(shape("line", "grid", { x1: 0, x2: 600, y1: y, y2: y })))
@@ -56,7 +41,7 @@ const curveNode = (card, span, axis) => {
   card.marks.forEach(([age]) => svg.append(shape("line", "mark", { x1: x(age), x2: x(age), y1: 0, y2: 100 })))
   box.append(svg)
   card.marks.slice(-3).forEach(([age, text], index) => {
-    const tag = element("span", "tag", text)
+    const tag = el("span", "tag", text)
     tag.title = text
     const left = 100 * (1 - age / span)
     if (left < 45) tag.classList.add("left")
@@ -64,21 +49,21 @@ const curveNode = (card, span, axis) => {
     tag.style.top = `${index * 1.5}rem`
     box.append(tag)
   })
-  const scale = element("div", "axis")
-  axis.forEach((label) => scale.append(element("span", "", label)))
+  const scale = el("div", "axis")
+  axis.forEach((label) => scale.append(el("span", "", label)))
   scale.setAttribute("aria-hidden", "true")
-  const whole = element("div", "")
+  const whole = el("div", "")
   whole.append(box, scale)
   return whole
 }
 
 const coresNode = (card) => {
-  const row = element("div", "cores")
+  const row = el("div", "cores")
   row.setAttribute("role", "img")
   row.setAttribute("aria-label", card.cores_alt)
   card.cores.forEach((percent) => {
-    const core = element("span", "core")
-    const level = element("i")
+    const core = el("span", "core")
+    const level = el("i")
     level.style.height = `${percent}%`
     core.append(level)
     row.append(core)
@@ -87,17 +72,17 @@ const coresNode = (card) => {
 }
 
 const cardNode = (card, data, before) => {
-  const node = element("li", "card")
-  const head = element("div", "head")
-  head.append(element("span", "title", card.title), element("span", "value", card.value))
+  const node = el("li", "card")
+  const head = el("div", "head")
+  head.append(el("span", "title", card.title), el("span", "value", card.value))
   node.append(head)
   if (card.share !== null) node.append(meterNode(card, before))
-  if (card.why) node.append(element("p", "why", card.why))
+  if (card.why) node.append(el("p", "why", card.why))
   if (card.curve.length > 1) node.append(curveNode(card, data.span, data.axis))
   if (card.cores.length) node.append(coresNode(card))
   if (card.facts.length) {
-    const facts = element("dl", "facts")
-    card.facts.forEach(([name, value]) => facts.append(element("dt", "", name), element("dd", "", value)))
+    const facts = el("dl", "facts")
+    card.facts.forEach(([name, value]) => facts.append(el("dt", "", name), el("dd", "", value)))
     node.append(facts)
   }
   return node

@@ -16,6 +16,7 @@ import streamlit as st
 
 from core.i18n import format_number, get_language
 from core.i18n import gettext as _
+from core.ui.scripts import script
 from core.ui.triggers import sent
 
 _FOLDER = Path(__file__).parent
@@ -24,13 +25,13 @@ _HEAT = st.components.v2.component(
     "taller_heat",
     html="<div class='heat'></div>",
     css=_CSS,
-    js=(_FOLDER / "heat.js").read_text(encoding="utf-8"),
+    js=script(_FOLDER / "heat.js"),
 )
 _ORIGIN = st.components.v2.component(
     "taller_origin",
     html="<div class='origin'></div>",
     css=_CSS,
-    js=(_FOLDER / "origin.js").read_text(encoding="utf-8"),
+    js=script(_FOLDER / "origin.js"),
 )
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # Colours reach their end at this quantile of the absolute values: in BERT a single dimension can be twenty times as

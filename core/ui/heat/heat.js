@@ -1,21 +1,6 @@
 // A picture of a matrix and a window of its numbers. Data: see message() in __init__.py.
 // Idempotent: it is run again whenever the data or the theme changes; the focus and the window stay.
 
-const element = (name, className, text) => {
-  const node = document.createElement(name)
-  if (className) node.className = className
-  if (text !== undefined && text !== null) node.textContent = text
-  return node
-}
-
-const isDark = (root) => {
-  const colour = getComputedStyle(root).getPropertyValue("--st-background-color").trim()
-  const hex = /^#([0-9a-f]{6})$/i.exec(colour)
-  if (!hex) return false
-  const value = parseInt(hex[1], 16)
-  return 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255) < 128
-}
-
 const read = (bytes) => {
   const raw = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength)
@@ -135,24 +120,24 @@ const numbers = (state, focus) => {
   row = Math.min(row, rows - count)
   column = Math.min(column, columns - across)
   state.window = { row, column, rows: count, columns: across }
-  const top = element("tr")
-  top.append(element("th", "corner", `${head.labels.row} \\ ${head.labels.column}`))
+  const top = el("tr")
+  top.append(el("th", "corner", `${head.labels.row} \\ ${head.labels.column}`))
   for (let c = column; c < column + across; c += 1) {
-    const title = element("th", "", head.columns[c] ?? String(c))
+    const title = el("th", "", head.columns[c] ?? String(c))
     title.scope = "col"
     top.append(title)
   }
   const body = []
   for (let r = row; r < row + count; r += 1) {
-    const line = element("tr")
-    const title = element("th", "", head.rows[r] ?? String(r))
+    const line = el("tr")
+    const title = el("th", "", head.rows[r] ?? String(r))
     title.scope = "row"
     line.append(title)
     for (let c = column; c < column + across; c += 1) {
       const value = values[r * columns + c]
       const here = r === cursor[0] && c === cursor[1]
       const on = head.chosen && r === head.chosen[0] && c === head.chosen[1]
-      const button = element("button", on ? "cell on" : "cell", figure(value, head.decimal))
+      const button = el("button", on ? "cell on" : "cell", figure(value, head.decimal))
       button.type = "button"
       button.tabIndex = here ? 0 : -1
       button.dataset.cell = `${r},${c}`
@@ -163,15 +148,15 @@ const numbers = (state, focus) => {
         const share = Math.min(1, Math.abs(value) / head.top)
         button.style.background = `rgba(${(value < 0 ? state.less : state.more).join(",")}, ${0.3 * share})`
       }
-      const cell = element("td")
+      const cell = el("td")
       cell.append(button)
       line.append(cell)
     }
     body.push(line)
   }
-  const thead = element("thead")
+  const thead = el("thead")
   thead.append(top)
-  const tbody = element("tbody")
+  const tbody = el("tbody")
   tbody.append(...body)
   table.replaceChildren(thead, tbody)
   state.names.forEach((node, at) => node.classList.toggle("on", at === cursor[0]))
@@ -189,24 +174,24 @@ const KEYS = {
 
 const build = (root) => {
   const state = { root }
-  const legend = element("div", "legend")
-  state.ramp = element("span", "ramp")
-  state.legend = element("span")
+  const legend = el("div", "legend")
+  state.ramp = el("span", "ramp")
+  state.legend = el("span")
   legend.append(state.ramp, state.legend)
-  const picture = element("div", "picture")
-  state.nameList = element("div", "names")
+  const picture = el("div", "picture")
+  state.nameList = el("div", "names")
   state.nameList.setAttribute("aria-hidden", "true")
-  const wrap = element("div", "wrap")
-  state.canvas = element("canvas")
+  const wrap = el("div", "wrap")
+  state.canvas = el("canvas")
   state.canvas.setAttribute("role", "img")
-  state.mark = element("div", "mark")
-  state.titleList = element("div", "titles")
+  state.mark = el("div", "mark")
+  state.titleList = el("div", "titles")
   state.titleList.setAttribute("aria-hidden", "true")
   wrap.append(state.canvas, state.mark, state.titleList)
   picture.append(state.nameList, wrap)
-  state.help = element("p", "help")
-  const scroll = element("div", "scroll")
-  state.table = element("table")
+  state.help = el("p", "help")
+  const scroll = el("div", "scroll")
+  state.table = el("table")
   scroll.append(state.table)
   root.replaceChildren(legend, picture, state.help, scroll)
 
@@ -279,7 +264,7 @@ export default function (component) {
   if (state.window && (state.window.row + state.window.rows > rows || head.shape[1] < state.window.column)) state.window = null
   state.rowHeight = rows === 1 ? 40 : rows <= 12 ? 24 : rows <= 28 ? 18 : 14
   state.names = head.rows.map((name) => {
-    const node = element("span", "name", name)
+    const node = el("span", "name", name)
     node.style.height = `${state.rowHeight}px`
     node.style.lineHeight = `${state.rowHeight}px`
     if (state.rowHeight < 18) node.style.fontSize = "0.7rem"
@@ -288,7 +273,7 @@ export default function (component) {
   })
   state.nameList.replaceChildren(...state.names)
   state.titles = head.columns.map((name) => {
-    const node = element("span", "title", name)
+    const node = el("span", "title", name)
     node.title = name
     return node
   })

@@ -15,6 +15,7 @@ import regex
 import streamlit as st
 
 from core.i18n import gettext as _
+from core.ui.scripts import script
 from core.ui.triggers import sent
 
 _FOLDER: Final = Path(__file__).parent
@@ -22,7 +23,7 @@ _VIEW = st.components.v2.component(
     "taller_marked",
     html="<div class='mk'></div>",
     css=(_FOLDER / "marked.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "marked.js").read_text(encoding="utf-8"),
+    js=script(_FOLDER / "marked.js"),
 )
 # Categories that have a colour and an underline of their own in marked.css.
 TONES: Final = 8

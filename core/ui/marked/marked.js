@@ -20,13 +20,6 @@ export default function (component) {
   }
 }
 
-function el(tag, className, text) {
-  const node = document.createElement(tag)
-  if (className) node.className = className
-  if (text !== undefined) node.textContent = text
-  return node
-}
-
 function paint(node, tone, weight) {
   if (tone >= 0) node.classList.add("tone", "t" + tone)
   if (weight !== null && weight !== undefined) {
@@ -52,9 +45,7 @@ class MarkedText {
   }
 
   update(data) {
-    // The colours follow the theme that Streamlit paints, not the system's.
-    const paper = getComputedStyle(this.root).getPropertyValue("--st-background-color").trim()
-    this.root.dataset.theme = isDark(paper) ? "dark" : "light"
+    this.root.dataset.theme = isDark(this.root) ? "dark" : "light"
     const text = data.pieces.map((piece) => piece[0]).join("")
     if (text !== this.text) this.shown = PAGE
     this.text = text
@@ -227,12 +218,4 @@ class MarkedText {
       event.preventDefault()
     }
   }
-}
-
-function isDark(colour) {
-  const hex = colour.match(/^#([0-9a-f]{6})/i)
-  const parts = hex
-    ? [0, 2, 4].map((at) => parseInt(hex[1].slice(at, at + 2), 16))
-    : (colour.match(/\d+/g) || ["255", "255", "255"]).map(Number)
-  return 0.299 * parts[0] + 0.587 * parts[1] + 0.114 * parts[2] < 128
 }

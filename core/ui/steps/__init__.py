@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from core.ui.scripts import script
+
 ChipKind = Literal["plain", "piece", "hit", "miss", "merged", "changed", "special", "unknown", "dim"]
 
 _FOLDER = Path(__file__).parent
@@ -17,7 +19,7 @@ _COMPONENT = st.components.v2.component(
     "taller_steps",
     html="<ol class='stages'></ol>",
     css=(_FOLDER / "steps.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "steps.js").read_text(encoding="utf-8"),
+    js=script(_FOLDER / "steps.js"),
 )
 
 

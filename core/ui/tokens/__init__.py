@@ -16,6 +16,7 @@ import streamlit as st
 from core.i18n import get_language
 from core.i18n import gettext as _
 from core.lens.tokenization import Comparison, Row, Segment
+from core.ui.scripts import script
 from core.ui.triggers import sent_index
 
 _FOLDER: Final = Path(__file__).parent
@@ -25,7 +26,7 @@ _TOKEN_KINDS: Final[dict[str, int]] = {"piece": 0, "special": 1, "unknown": 2, "
 _VIEW = st.components.v2.component(
     "taller_tokens",
     css=(_FOLDER / "tokens.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "tokens.js").read_text(encoding="utf-8"),
+    js=script(_FOLDER / "tokens.js"),
 )
 
 Bounds = tuple[list[int], list[int]]

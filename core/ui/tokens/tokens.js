@@ -39,21 +39,9 @@ export default function (component) {
 
 // ---------------------------------------------------------------- small helpers
 
-function el(tag, className, text) {
-  const node = document.createElement(tag)
-  if (className) node.className = className
-  if (text !== undefined) node.textContent = text
-  return node
-}
-
 function hidden(node) {
   node.setAttribute("aria-hidden", "true")
   return node
-}
-
-/** Fills {names}; the values are never searched again, so braces in a text stay what they are. */
-function fill(template, values) {
-  return template.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole))
 }
 
 function direction(text) {
@@ -125,7 +113,7 @@ class TokenView {
 
   update(data) {
     const { segments, rows, options, labels } = data
-    this.theme()
+    this.root.dataset.theme = isDark(this.root) ? "dark" : "light"
     const text = segments.map((s) => s[0]).join("")
     if (text !== this.text) {
       this.text = text
@@ -143,16 +131,6 @@ class TokenView {
     }
     if (options.selected >= this.drawn) this.extend()
     this.select(options.selected)
-  }
-
-  /** Light or dark, by the luminance of the theme's background. */
-  theme() {
-    const probe = el("span")
-    probe.style.color = "var(--st-background-color, #fff)"
-    this.root.append(probe)
-    const [r, g, b] = (getComputedStyle(probe).color.match(/[\d.]+/g) || [255, 255, 255]).map(Number)
-    probe.remove()
-    this.root.dataset.theme = 0.2126 * r + 0.7152 * g + 0.0722 * b < 128 ? "dark" : "light"
   }
 
   // -------------------------------------------------------------- building

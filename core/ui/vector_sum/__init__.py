@@ -17,6 +17,7 @@ import streamlit as st
 
 from core.i18n import get_language
 from core.i18n import gettext as _
+from core.ui.scripts import script
 from core.ui.triggers import sent_index
 
 _FOLDER: Final = Path(__file__).parent
@@ -24,7 +25,7 @@ _VIEW = st.components.v2.component(
     "taller_vector_sum",
     html="<div class='vs'></div>",
     css=(_FOLDER / "vector_sum.css").read_text(encoding="utf-8"),
-    js=(_FOLDER / "vector_sum.js").read_text(encoding="utf-8"),
+    js=script(_FOLDER / "vector_sum.js"),
 )
 #: Tokens that travel to the browser: 64 tokens of BERT-base are 1.2 MB.
 MOST_TOKENS: Final = 64

@@ -1,20 +1,6 @@
 // Vectors as patches of colour that add up. Data: see message() in __init__.py.
 // Idempotent: it is run again whenever the data or the theme changes.
 
-const element = (name, className, text) => {
-  const node = document.createElement(name)
-  if (className) node.className = className
-  if (text !== undefined) node.textContent = text
-  return node
-}
-
-const isDark = (root) => {
-  const hex = /^#([0-9a-f]{6})$/i.exec(getComputedStyle(root).getPropertyValue("--st-background-color").trim())
-  if (!hex) return false
-  const value = parseInt(hex[1], 16)
-  return 0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255) < 128
-}
-
 // Blue for negative, the paper for zero, orange for positive: two hues that every kind of sight tells apart.
 const ENDS = { light: [[10, 88, 168], [255, 255, 255], [192, 80, 0]], dark: [[109, 179, 248], [16, 22, 29], [255, 157, 77]] }
 
@@ -85,11 +71,11 @@ export default function (component) {
   const inRow = room < 640 ? 2 : found.patches.length
   const side = Math.max(3, Math.min(9, Math.floor((room / inRow - 50) / columns)))
 
-  const tokens = element("div", "tokens")
+  const tokens = el("div", "tokens")
   tokens.setAttribute("role", "group")
   tokens.setAttribute("aria-label", found.labels.tokens)
   const buttons = found.tokens.map(([text, special], at) => {
-    const button = element("button", special ? "token special" : "token", text)
+    const button = el("button", special ? "token special" : "token", text)
     button.type = "button"
     button.addEventListener("click", () => {
       kept.token = at
@@ -100,16 +86,16 @@ export default function (component) {
     return button
   })
 
-  const sum = element("div", "sum")
+  const sum = el("div", "sum")
   const drawn = found.patches.map(([label, notes, sign], at) => {
-    const term = element("div", "term")
-    const patch = element("div", "patch")
-    const canvas = element("canvas")
+    const term = el("div", "term")
+    const patch = el("div", "patch")
+    const canvas = el("canvas")
     canvas.setAttribute("role", "img")
-    const note = element("span", "small")
-    const norm = element("span", "small number")
-    patch.append(element("span", "name", label), canvas, note, norm)
-    term.append(element("span", "sign", sign), patch)
+    const note = el("span", "small")
+    const norm = el("span", "small number")
+    patch.append(el("span", "name", label), canvas, note, norm)
+    term.append(el("span", "sign", sign), patch)
     sum.append(term)
     const point = (event) => {
       const box = canvas.getBoundingClientRect()
@@ -126,24 +112,24 @@ export default function (component) {
     return { canvas, note, norm, notes, label, at }
   })
 
-  const below = element("div", "dimension")
-  const name = element("label", "name", found.labels.dimension)
-  const slider = element("input", "slider")
+  const below = el("div", "dimension")
+  const name = el("label", "name", found.labels.dimension)
+  const slider = el("input", "slider")
   slider.type = "range"
   slider.min = "1"
   slider.max = String(found.width)
   slider.setAttribute("aria-label", found.labels.dimension)
-  const equation = element("span", "equation")
+  const equation = el("span", "equation")
   equation.setAttribute("role", "status")
   slider.addEventListener("input", () => {
     kept.dimension = Number(slider.value) - 1
     draw()
   })
-  const scale = element("span", "scale")
-  const bar = element("span", "bar")
+  const scale = el("span", "scale")
+  const bar = el("span", "bar")
   const css = (share) => `rgb(${colour(ends, share).join(" ")})`
   bar.style.background = `linear-gradient(90deg, ${[-1, -0.5, -0.2, 0, 0.2, 0.5, 1].map(css).join(", ")})`
-  scale.append(bar, element("span", "", found.labels.scale))
+  scale.append(bar, el("span", "", found.labels.scale))
   below.append(name, slider, equation)
 
   const paint = ({ canvas, note, norm, notes, label, at }) => {
@@ -179,13 +165,13 @@ export default function (component) {
     drawn.forEach(paint)
     slider.value = String(kept.dimension + 1)
     slider.setAttribute("aria-valuetext", String(kept.dimension + 1))
-    const parts = [element("span", "", `${kept.dimension + 1}: `)]
+    const parts = [el("span", "", `${kept.dimension + 1}: `)]
     drawn.forEach(({ at }) => {
       const sign = found.patches[at][2]
       const value = vectorOf(at)[kept.dimension]
-      if (sign) parts.push(element("span", "", ` ${sign} `))
+      if (sign) parts.push(el("span", "", ` ${sign} `))
       const text = number(value)
-      parts.push(element("b", "", sign === "+" && value < 0 ? `(${text})` : text))
+      parts.push(el("b", "", sign === "+" && value < 0 ? `(${text})` : text))
     })
     equation.replaceChildren(...parts)
   }
