@@ -181,7 +181,8 @@ class MarkedText {
       if (label) {
         const text = document.createElementNS(SVG, "text")
         text.setAttribute("x", String((a.x + b.x) / 2))
-        text.setAttribute("y", String(top + 4))
+        // Above the highest point of the curve, so that the line doesn't strike the label through.
+        text.setAttribute("y", String(0.75 * top + (a.y + b.y - 6) / 8 - (1 + 3 * strength) / 2 - 4))
         text.setAttribute("text-anchor", "middle")
         text.textContent = label
         svg.append(text)
