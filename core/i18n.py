@@ -56,6 +56,11 @@ def ngettext(singular: str, plural: str, n: int) -> str:
     return _catalogue(_language.get()).ngettext(singular, plural, n)
 
 
+def quoted(text: str) -> str:
+    """A word or a token in the quotation marks of the visitor's language."""
+    return f"“{text}”" if get_language() == "en" else f"«{text}»"
+
+
 def format_number(value: float, decimals: int = 0) -> str:
     """A number as the reader's language writes it: ``1234.5`` → ``1 234,5`` (es) or ``1,234.5`` (en).
 

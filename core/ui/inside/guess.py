@@ -1,13 +1,12 @@
 """What Por dentro asks before it shows an answer: the next token, the hidden word, the label, the largest part."""
 
 from core.catalog import ModelEntry
-from core.i18n import get_language
+from core.i18n import get_language, quoted
 from core.i18n import gettext as _
 from core.lens.forward_reading import Candidate, ForwardRequest
 from core.lens.parameters import ParameterCount
 from core.ui.guess import Question, guess_first, guess_switch, question_key
 from core.ui.inside.charts import PARTS, part_sums
-from core.ui.inside.words import quoted
 from core.ui.tasks.sentiment import label_name
 
 

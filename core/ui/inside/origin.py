@@ -5,14 +5,14 @@ import json
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.i18n import format_number
+from core.i18n import format_number, quoted
 from core.i18n import gettext as _
 from core.lens.forward import Factor, Index, Origin, Step
 from core.lens.forward_reading import ForwardRequest, Outline
 from core.ui.heat import Line, Number, Plane, number, origin_view
 from core.ui.inside import readings
 from core.ui.inside.state import go
-from core.ui.inside.words import quoted, words_of
+from core.ui.inside.words import words_of
 from core.ui.messages import plain
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-from core.i18n import get_language
 from core.i18n import gettext as _
 from core.lens.forward import Step
 from core.ui.navigation import N_
@@ -369,11 +368,6 @@ def part_name(part: str, both: bool) -> str:
     if rest.isdigit():
         return prefix + _("Capa {n}").format(n=int(rest) + 1)
     return prefix + _(BLOCKS[rest])
-
-
-def quoted(text: str) -> str:
-    """A token in the reader's own quotation marks."""
-    return f"“{text}”" if get_language() == "en" else f"«{text}»"
 
 
 def place_name(step: Step, both: bool) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.i18n import format_number, format_percent, get_language
+from core.i18n import format_number, format_percent, get_language, quoted
 from core.i18n import gettext as _
 from core.runtime.task import Task
 from core.tasks.coreference import (
@@ -39,7 +39,7 @@ def _task() -> Task[CoreferenceRequest, CoreferenceResult]:
 def _around(text: str, span: Span) -> str:
     """A word with its neighbours, so that two that are alike can be told apart."""
     start, end = span
-    return f"…{text[max(0, start - 12) : start]}«{text[start:end]}»{text[end : end + 12]}…".replace("\n", " ")
+    return f"…{text[max(0, start - 12) : start]}{quoted(text[start:end])}{text[end : end + 12]}…".replace("\n", " ")
 
 
 def _form(form: Form) -> CoreferenceRequest:
@@ -93,7 +93,7 @@ def _show(shown: Shown) -> None:
     request: CoreferenceRequest = shown.request
     best = result.mentions[0]
     pronoun = request.text[request.pronoun[0] : request.pronoun[1]]
-    st.markdown(f"### {plain(f'«{pronoun}» → «{best.text}»')} · {plain(format_percent(best.share))}")
+    st.markdown(f"### {plain(f'{quoted(pronoun)} → {quoted(best.text)}')} · {plain(format_percent(best.share))}")
     substitutes = result.way == "substitution"
     title = (
         _("en el lugar del pronombre: {score} de media por pieza")

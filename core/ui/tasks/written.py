@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.catalog import ModelEntry
-from core.i18n import format_percent
+from core.i18n import format_percent, quoted
 from core.i18n import gettext as _
 from core.settings import get_settings
 from core.tasks.text2text import Text2TextRequest, Text2TextResult
@@ -76,7 +76,7 @@ def _compare(result: Text2TextResult, extracted: str) -> None:
             )
         )
     if result.added:
-        words = ", ".join(f"«{word}»" for word in result.added[:_NAMED])
+        words = ", ".join(map(quoted, result.added[:_NAMED]))
         st.markdown(plain(_("No están en el texto: {words}.").format(words=words)))
     if result.cut:
         st.info(_("El texto no cabía entero: el modelo leyó solo el principio."), icon=":material/content_cut:")
