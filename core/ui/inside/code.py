@@ -61,9 +61,7 @@ def code(
     weights = item.weights
     start = load_lines(item, weights.head if weights is not None else None)
     # Files in half precision would be computed so, where the app takes 32 bits.
-    lines = [
-        start + "model = model.float()" + ("\nmodel = model.merge_and_unload()" if weights and weights.base else "")
-    ]
+    lines = [start + "model = model.float()"]
     first, second = wanted.text.strip("\n"), wanted.second.strip("\n")
     lines.append(f"text = {literal(first)}")
     if second.strip() and item.architecture == "encoder":

@@ -19,11 +19,8 @@ from core.ui.tasks.code import load_lines
 def code(item: ModelEntry) -> str:
     """A program that prints the same numbers: the total, and each tensor once."""
     head = item.weights.head if item.weights is not None else None
-    start = load_lines(item, head)
-    if item.weights is not None and item.weights.base:
-        start += "model = model.merge_and_unload()  # the adapter becomes part of the weights\n"
     return (
-        f"{start}\n"
+        f"{load_lines(item, head)}\n"
         "# Tied tensors have several names and are counted once.\n"
         "for name, tensor in model.named_parameters():\n"
         '    print(f"{tensor.numel():>12}  {name}  {tuple(tensor.shape)}")\n'

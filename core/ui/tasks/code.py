@@ -51,7 +51,7 @@ def load_lines(item: ModelEntry, head: str | None) -> str:
         f"tokenizer = AutoTokenizer.from_pretrained({base})\n"
         f"model = {auto}.from_pretrained({base}, config=AutoConfig.from_pretrained(adapter))\n"
         "# LoRA: a few small matrices that were trained, and the head, on top of the encoder as it was.\n"
-        "model = PeftModel.from_pretrained(model, adapter).eval()\n"
+        "model = PeftModel.from_pretrained(model.float(), adapter).merge_and_unload().eval()\n"
     )
 
 
