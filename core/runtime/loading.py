@@ -300,6 +300,10 @@ def _unreported() -> Iterator[None]:
         transformers.utils.logging.set_verbosity(level)
 
 
+# Peft's name for the embeddings of single pieces; it calls them a delta, but they are the embeddings themselves.
+_ROWS: Final = ".token_adapter.trainable_tokens_delta"
+
+
 def _take_in(model: Any, adapter: Path, *, half: str = "") -> set[str]:
     """Merges a LoRA adapter into a model's weights, and puts in what the adapter brings besides.
 
@@ -337,6 +341,10 @@ def _take_in(model: Any, adapter: Path, *, half: str = "") -> set[str]:
                     module = name.removesuffix(".lora_A.weight")
                     down, up = weight.float(), brought[f"{module}.lora_B.weight"].float()
                     weights[f"{module}.weight"] += scale * (up @ down)  # (out, rank) @ (rank, in)
+                elif name.endswith(_ROWS):
+                    module = name.removesuffix(_ROWS)
+                    rows = settings["trainable_token_indices"][module.rpartition(".")[2]]
+                    weights[f"{module}.weight"][rows] = weight.float()
                 elif not name.endswith(".lora_B.weight"):
                     weights[name].copy_(weight.float())
                     changed.add(name)

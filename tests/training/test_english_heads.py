@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from tokenizers import Tokenizer
+from transformers import BertModel
 
 from core.runtime.loading import with_adapter
 from core.training.recipes import adapters, mini_beto
 from core.training.recipes.corpora import Document
-from core.training.recipes.english_heads import _Mixed, build_model, documents, losses, novels
+from core.training.recipes.english_heads import _Mixed, build_model, documents, frequent, losses, novels, own_rows
 from core.training.recipes.loop import Schedule, train
 from core.training.recipes.mini_beto import Special, read_text
 
@@ -33,7 +34,9 @@ def test_both_heads_learn_and_come_back_from_the_files(tokenizer: Tokenizer, tmp
     texts = {"en-novels": read_text(iter(found), tokenizer)}
     special = Special.of(tokenizer)
     batches = _Mixed(texts, special, mini_beto.Options(steps=30, batch=8, length=24))
-    model = build_model(rank=4)
+    rows = frequent(texts, 20)
+    assert {tokenizer.token_to_id(piece) for piece in (".", "the", "an", "dog")} <= set(rows) and len(rows) == 20
+    model = build_model(rank=4, rows=rows)
     before = mini_beto.evaluate(model.get_base_model(), batches, 4, "cpu")
     train(model, mini_beto.Named(batches), losses, Schedule(30, 3e-3, warmup=0.1), tmp_path / "run", device="cpu")
     after = mini_beto.evaluate(model.get_base_model(), batches, 4, "cpu")
@@ -47,6 +50,10 @@ def test_both_heads_learn_and_come_back_from_the_files(tokenizer: Tokenizer, tmp
         ours, theirs = merged(input_ids=ids), model.eval()(input_ids=ids)
     assert torch.allclose(ours.prediction_logits, theirs.prediction_logits, atol=0.05)
     assert torch.allclose(ours.seq_relationship_logits, theirs.seq_relationship_logits, atol=0.05)
+    # The pieces that had embeddings of their own to learn have other ones now, and the rest the same.
+    old = BertModel.from_pretrained(adapters.base_folder("minilm")).embeddings.word_embeddings.weight
+    moved = (merged.bert.embeddings.word_embeddings.weight - old).abs().amax(1) > 1e-3
+    assert moved[rows].any() and int(moved.sum()) == int(moved[rows].sum())
 
 
 def test_novels_are_held_apart_whole(shared_dir: Path) -> None:
@@ -57,3 +64,15 @@ def test_novels_are_held_apart_whole(shared_dir: Path) -> None:
     test = {document.paragraphs[0] for document in documents(data, "documentation-en", "test")}
     train_side = {document.paragraphs[0] for document in documents(data, "documentation-en", "train")}
     assert not {text for text in test if len(text.split()) > 4} & train_side
+
+
+def test_the_adapter_that_ships_goes_on_as_it_is() -> None:
+    rows = own_rows("mini-bert")
+    assert len(rows) == 800 == len(set(rows))
+    again = build_model(rows=rows, start="mini-bert").eval().get_base_model()
+    shipped = with_adapter(adapters.base_folder("minilm"), adapters.base_folder("mini-bert"), "PreTraining").eval()
+    ids = torch.tensor([[101, 1996, 3899, 103, 2012, 1996, 10412, 1012, 102]])  # the dog [MASK] at the cat.
+    with torch.inference_mode():
+        assert torch.allclose(
+            again(input_ids=ids).prediction_logits, shipped(input_ids=ids).prediction_logits, atol=1e-3
+        )

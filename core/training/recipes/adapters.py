@@ -186,7 +186,7 @@ def export(model: Any, base: str, folder: Path) -> None:
     state |= {
         name: weight.detach().to("cpu", torch.float16).contiguous()
         for name, weight in model.named_parameters()
-        if weight.requires_grad and "lora_" not in name and "modules_to_save" not in name
+        if weight.requires_grad and not any(part in name for part in ("lora_", "modules_to_save", "token_adapter"))
     }
     save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     adapter = model.peft_config["default"]
@@ -202,6 +202,8 @@ def export(model: Any, base: str, folder: Path) -> None:
         "bias": "none",
         "task_type": None,
     }
+    if adapter.trainable_token_indices:
+        settings["trainable_token_indices"] = adapter.trainable_token_indices
     (folder / "adapter_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     inner = model.get_base_model()
     inner.config.architectures = [type(inner).__name__]

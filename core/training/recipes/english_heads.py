@@ -1,12 +1,14 @@
 """Masked words and next sentence in English: BERT's two heads for all-MiniLM-L6-v2, which has lost its own.
 
-    python -m core.training.recipes.english_heads --data DIR --out DIR [--steps N]
+    python -m core.training.recipes.english_heads --data DIR --out DIR [--steps N] [--rows N] [--start mini-bert]
 
 A LoRA on every linear layer of the encoder, the transform of the masked-word head (whose output layer is the
-word embeddings themselves, as in BERT) and the next-sentence classifier. Learns from English novels, everyday
-sentences and the documentation's English side, masked word by word and paired as in ``mini_beto``.
+word embeddings themselves, as in BERT), the embeddings of the most frequent pieces and the next-sentence
+classifier. Learns from English novels, everyday sentences and the documentation's English side, masked word by
+word and paired as in ``mini_beto``. ``--start`` goes on with an adapter that was trained before.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from core.training.recipes import adapters, mini_beto
 from core.training.recipes.corpora import Document, HeldOutIndex, Split, clean_paragraph, read_file
 from core.training.recipes.labelled import parallel
-from core.training.recipes.loop import Schedule, command_line, log, train
+from core.training.recipes.loop import Schedule, command_line, log, plain_attention, train
 from core.training.recipes.mini_beto import Batches, Special, Text, kept_text
 
 if TYPE_CHECKING:
@@ -32,23 +34,39 @@ HELD_NOVELS: Final = 14
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What decides a run."""
+    """What decides a run.
+
+    Attributes:
+        rank: of the LoRA.
+        rows: how many pieces, the most frequent ones, learn embeddings of their own; an adapter to begin with
+            that has some goes on with those.
+        start: key in the catalogue of the adapter to begin with; nothing for MiniLM as it is.
+    """
 
     steps: int = 4000
-    batch: int = 64
-    length: int = 64
+    batch: int = 32
+    length: int = 128
     learning_rate: float = 1e-3
+    last: float = 0.02
     rank: int = 32
+    rows: int = 800
+    start: str = ""
     seed: int = 1
 
 
 class _Mixed(Batches):
     """``mini_beto``'s batches with this recipe's shares."""
 
-    def __init__(self, texts: Mapping[str, Text], special: Special, options: mini_beto.Options) -> None:
+    def __init__(
+        self,
+        texts: Mapping[str, Text],
+        special: Special,
+        options: mini_beto.Options,
+        share: float = mini_beto.ASKED_SHARE,
+    ) -> None:
         import numpy as np
 
-        super().__init__(texts, special, options)
+        super().__init__(texts, special, options, share)
         shares = np.array([SHARES[source] for source in self.sources])
         self.shares = shares / shares.sum()
 
@@ -92,25 +110,76 @@ def load_texts(data: Path, split: Split, tokenizer: "Tokenizer", cache: Path) ->
     return found
 
 
-def build_model(rank: int = 32, seed: int = 1) -> Any:
-    """MiniLM with LoRA and BERT's two heads."""
+def frequent(texts: Mapping[str, Text], count: int) -> list[int]:
+    """The ids of the ``count`` pieces that a mix of the sources by ``SHARES`` holds most often, in order of id."""
+    import numpy as np
+
+    size = 1 + max(int(text.ids.max()) for text in texts.values())
+    share = sum(
+        SHARES[source] * np.bincount(text.ids, minlength=size) / len(text.ids) for source, text in texts.items()
+    )
+    return sorted(np.argsort(-share, kind="stable")[:count].tolist())
+
+
+def own_rows(start: str) -> list[int]:
+    """The ids of the pieces of which an adapter of the catalogue has embeddings of its own."""
+    settings = json.loads((adapters.base_folder(start) / "adapter_config.json").read_text(encoding="utf-8"))
+    return list(settings.get("trainable_token_indices", {}).get("word_embeddings", []))
+
+
+def _with_bias(decoder: "torch.nn.Module", bias: "torch.Tensor") -> "torch.nn.Module":
+    """An output layer whose bias is added: peft (0.21) leaves it out where single rows of tied embeddings learn."""
+    import torch
+
+    class Biased(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoder = decoder
+
+        def forward(self, states: torch.Tensor) -> torch.Tensor:
+            scores: torch.Tensor = self.decoder(states)
+            return scores + bias
+
+    return Biased()
+
+
+def build_model(rank: int = 32, rows: Sequence[int] = (), start: str = "", seed: int = 1) -> Any:
+    """MiniLM with LoRA and BERT's two heads.
+
+    Args:
+        rank: of the LoRA.
+        rows: ids of the pieces that learn embeddings of their own.
+        start: key in the catalogue of an adapter to begin with, as far as it has these weights.
+        seed: of the first weights.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import BertForPreTraining
 
     torch.manual_seed(seed)
-    model = BertForPreTraining.from_pretrained(str(adapters.base_folder(BASE)), dtype=torch.float32)
+    # Each text is read about once: dropout would only slow it down.
+    model = BertForPreTraining.from_pretrained(
+        str(adapters.base_folder(BASE)),
+        dtype=torch.float32,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
     config = LoraConfig(
         r=rank,
         lora_alpha=2 * rank,
         lora_dropout=0.0,
         target_modules=r"bert\..*(query|key|value|dense)",
         modules_to_save=["transform", "seq_relationship"],
+        trainable_token_indices={"word_embeddings": list(rows)} if rows else None,
     )
     wrapped = get_peft_model(model, config)
-    # The output layer is the embeddings, which stay; its bias is the one thing of its own that it has.
+    # The output layer is the embeddings; its bias is the one thing of its own that it has.
     inner: Any = wrapped.get_base_model()
     inner.cls.predictions.bias.requires_grad_(True)
+    if rows:
+        inner.cls.predictions.decoder = _with_bias(inner.cls.predictions.decoder, inner.cls.predictions.bias)
+    if start:
+        adapters.begin_as(wrapped, start)
     return wrapped
 
 
@@ -145,16 +214,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     log(out, {split: {source: len(t.ids) for source, t in found.items()} for split, found in texts.items()})
     own = mini_beto.Options(steps=options.steps, batch=options.batch, length=options.length, seed=options.seed)
     checks = {split: _Mixed(texts[split], special, mini_beto.ASKED) for split in ("dev", "test")}
-    model = build_model(options.rank, options.seed)
+    rows = (own_rows(options.start) if options.start else []) or frequent(texts["train"], options.rows)
+    model = build_model(options.rank, rows, options.start, options.seed)
+    plain_attention(model.get_base_model(), device)
 
     def check(trained: "torch.nn.Module") -> dict[str, Any]:
         inner: Any = trained
         return asdict(mini_beto.evaluate(inner.get_base_model(), checks["dev"], 8, device))
 
-    schedule = Schedule(options.steps, options.learning_rate, warmup=0.03, seed=options.seed)
-    kept = {"batch": options.batch, "length": options.length, "rank": options.rank}
-    batches = mini_beto.Named(_Mixed(texts["train"], special, own))
+    schedule = Schedule(options.steps, options.learning_rate, warmup=0.03, seed=options.seed, last=options.last)
+    kept = {name: getattr(options, name) for name in ("batch", "length", "rank", "rows", "start")}
+    batches = mini_beto.Named(_Mixed(texts["train"], special, own, mini_beto.MASK_SHARE))
     train(model, batches, losses, schedule, out, device=device, options=kept, check=check)
+    # Whoever trains it further has less text, and wants BERT's dropout.
+    model.get_base_model().config.update({"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1})
     adapters.export(model, BASE, out / "model")
     for split, batch in checks.items():
         log(
