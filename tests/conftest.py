@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from core.i18n import DEFAULT_LANGUAGE, set_language
 from core.runtime.tokenizer import TokenizerBundle
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,6 +16,13 @@ ROOT = Path(__file__).resolve().parents[1]
 # torch reads this when it is imported, which is later.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def default_language() -> None:
+    """Each test begins in the default language, whatever the one before it, or a page in it, was set to."""
+    set_language(DEFAULT_LANGUAGE)
+
 
 CORPUS = [
     "El niño comió una manzana en la habitación del año pasado.",
