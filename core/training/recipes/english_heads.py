@@ -127,22 +127,6 @@ def own_rows(start: str) -> list[int]:
     return list(settings.get("trainable_token_indices", {}).get("word_embeddings", []))
 
 
-def _with_bias(decoder: "torch.nn.Module", bias: "torch.Tensor") -> "torch.nn.Module":
-    """An output layer whose bias is added: peft (0.21) leaves it out where single rows of tied embeddings learn."""
-    import torch
-
-    class Biased(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.decoder = decoder
-
-        def forward(self, states: torch.Tensor) -> torch.Tensor:
-            scores: torch.Tensor = self.decoder(states)
-            return scores + bias
-
-    return Biased()
-
-
 def build_model(rank: int = 32, rows: Sequence[int] = (), start: str = "", seed: int = 1) -> Any:
     """MiniLM with LoRA and BERT's two heads.
 
@@ -177,7 +161,9 @@ def build_model(rank: int = 32, rows: Sequence[int] = (), start: str = "", seed:
     inner: Any = wrapped.get_base_model()
     inner.cls.predictions.bias.requires_grad_(True)
     if rows:
-        inner.cls.predictions.decoder = _with_bias(inner.cls.predictions.decoder, inner.cls.predictions.bias)
+        # Peft (0.21) leaves it out where single rows of tied embeddings learn.
+        bias = inner.cls.predictions.bias
+        inner.cls.predictions.decoder.register_forward_hook(lambda _decoder, _args, scores: scores + bias)
     if start:
         adapters.begin_as(wrapped, start)
     return wrapped
