@@ -41,12 +41,6 @@ from tests.ui.test_task_code import run
 MINILM = entry("minilm")
 
 
-@pytest.fixture(autouse=True)
-def spanish_after() -> object:
-    yield
-    set_language("es")
-
-
 def numbers(lines: list[str], skip: int = 0) -> np.ndarray:
     return np.array([[float(value) for value in line.split()[skip:]] for line in lines])
 

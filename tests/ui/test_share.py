@@ -1,18 +1,9 @@
 """Files to take home are made later, and still in the language of whoever asked for them."""
 
 import threading
-from collections.abc import Iterator
-
-import pytest
 
 from core.i18n import get_language, gettext, set_language
 from core.ui.share import in_this_language
-
-
-@pytest.fixture(autouse=True)
-def spanish_after() -> Iterator[None]:
-    yield
-    set_language("es")
 
 
 def test_a_file_made_on_another_thread_keeps_its_language() -> None:

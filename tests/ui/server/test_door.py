@@ -1,7 +1,6 @@
 """What every request passes: headers on every answer, watchers, limits. In memory, without a socket."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +12,6 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from core.i18n import set_language
 from core.settings import Settings
 from core.ui.server import door
 from core.ui.server.door import Door
@@ -23,12 +21,6 @@ from tests.load.visitors import in_a_loop
 
 HEADERS = {name.decode(): value.decode() for name, value in headers("https://huggingface.co")}
 SECRET = "a text of a visitor"
-
-
-@pytest.fixture(autouse=True)
-def spanish() -> Iterator[None]:
-    yield
-    set_language("es")
 
 
 def served(visitors: Visitors, peer: str = "203.0.113.7", base: str = "", **options: Any) -> TestClient:
