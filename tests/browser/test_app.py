@@ -1,7 +1,9 @@
 """The app as a person meets it: in Chromium, in both languages, light and dark, wide and narrow."""
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,12 +11,16 @@ from urllib.parse import quote
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import connect
 
 from core.lens.tokenization import MAX_CHARACTERS
 from core.ui.system.form import VIEWS as SYSTEM_VIEWS
 from core.ui.tokenization.form import VIEWS
 from tests.browser.conftest import serve_app, settle
 from tests.hub_server import serve
+from tests.load.visitors import in_a_loop
 
 pytestmark = pytest.mark.browser
 
@@ -72,6 +78,49 @@ def test_the_machines_reading_renews_itself_and_nothing_else(app_url: str, open_
     # The processor's use is not the same for a minute on end.
     expect(gauge).not_to_have_text(seen, timeout=60_000)
     assert page.locator("h1").get_attribute("data-mark") == "same"
+
+
+def test_a_page_that_is_left_does_not_begin_again_over_the_next_one(app_url: str) -> None:
+    """What a browser sends when the gauges ask for their next time just after a link was clicked."""
+
+    async def look() -> list[bool]:
+        async with connect(
+            app_url.replace("http://", "ws://") + "/_stcore/stream",
+            subprotocols=["streamlit"],  # type: ignore[list-item]
+            max_size=None,
+        ) as socket:
+
+            async def ask(page: str = "", fragment: str = "") -> None:
+                message = BackMsg()
+                message.rerun_script.page_script_hash = page
+                message.rerun_script.fragment_id = fragment
+                await socket.send(message.SerializeToString())
+
+            async def messages(ends: int, seconds: float) -> AsyncIterator[Any]:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        async for raw in socket:
+                            found: Any = ForwardMsg()
+                            found.ParseFromString(raw)
+                            yield found
+                            ends -= found.WhichOneof("type") == "script_finished"
+                            if not ends:
+                                return
+
+            await ask()
+            first = [message async for message in messages(1, 60)]
+            home = [m.new_session.page_script_hash for m in first if m.WhichOneof("type") == "new_session"][-1]
+            pages = [m.navigation.app_pages for m in first if m.WhichOneof("type") == "navigation"][-1]
+            (there,) = [page.page_script_hash for page in pages if page.url_pathname == "tokenization"]
+            fragment = next(m.delta.fragment_id for m in first if m.delta.fragment_id)
+            await ask(there)
+            await ask(home, fragment)
+            seen = [message async for message in messages(2, 8)]
+            assert any(message.WhichOneof("type") == "script_finished" for message in seen)
+            begun = [message.new_session for message in seen if message.WhichOneof("type") == "new_session"]
+            return [one.page_script_hash == there for one in begun]
+
+    assert in_a_loop(look()) == [True]
 
 
 def test_the_language_switch_keeps_page_and_text(app_url: str, open_page: OpenPage) -> None:

@@ -16,6 +16,7 @@ from core.runtime.metrics import REFUSALS
 from core.settings import Settings
 from core.ui.server.address import Address, among, client, group, networks
 from core.ui.server.headers import headers
+from core.ui.server.leaving import Leaving
 from core.ui.server.limits import Limit, Visitors
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Door:
             await send({"type": "websocket.close", "code": 1013})
             return
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, Leaving(receive).receive, send)
         finally:
             self._visitors.leave(who)
 
