@@ -99,16 +99,20 @@ venv:
 	fi
 
 # Writes the path of a Chromium for the browser tests, or an empty line; those tests then skip and say why.
+# The headless shell is the same browser without its windows: the tests take a sixth less time in it.
 chromium: setup-dev
 	@find_one() { \
-	  for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable \
+	  for name in "$$CHROMIUM" chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable \
 	      "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do \
 	    if [ -n "$$name" ] && command -v "$$name"; then return 0; fi; \
 	  done; \
 	  bundled="$$($(PY) -c 'from playwright.sync_api import sync_playwright as s; p = s().start(); print(p.chromium.executable_path); p.stop()' 2>/dev/null)"; \
 	  if [ -x "$$bundled" ]; then echo "$$bundled"; else return 1; fi; \
 	}; \
-	apt_install() { "$$@" apt-get update -qq && "$$@" apt-get install -y -qq chromium; }; \
+	apt_install() { \
+	  "$$@" apt-get update -qq; \
+	  "$$@" apt-get install -y -qq chromium-headless-shell || "$$@" apt-get install -y -qq chromium; \
+	}; \
 	if ! find_one > $(CHROMIUM_PATH); then \
 	  echo "No Chromium here: installing one for the browser tests..."; \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt_install env DEBIAN_FRONTEND=noninteractive; \

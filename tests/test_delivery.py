@@ -36,7 +36,16 @@ TOP_LEVEL = {
     ".gitattributes",
 }
 # Test requirements that are programs, types or plug-ins: nothing imports them.
-NOT_IMPORTED = {"pytest-xdist", "ruff", "mypy", "import-linter", "pandas-stubs", "types-cachetools"}
+NOT_IMPORTED = {
+    "pytest-xdist",
+    "pytest-timeout",
+    "pytest-instafail",
+    "ruff",
+    "mypy",
+    "import-linter",
+    "pandas-stubs",
+    "types-cachetools",
+}
 
 
 def _text(name: str) -> str:

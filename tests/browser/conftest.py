@@ -7,12 +7,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.conftest import ROOT, free_port
 
@@ -32,7 +33,7 @@ expect.set_options(timeout=TIMEOUT_MS)
 
 def chromium_path() -> str | None:
     """An installed Chromium: ``$CHROMIUM``, or the first that is on the PATH."""
-    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    names = (os.environ.get("CHROMIUM", ""), "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
@@ -95,13 +96,29 @@ def app_url() -> Iterator[str]:
         yield address
 
 
+_CONTEXTS = pytest.StashKey[list[BrowserContext]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Adds to the report of a test that failed what was on its pages."""
+    report: Any = yield
+    if report.failed and call.when == "call":
+        for page in (page for context in item.stash.get(_CONTEXTS, []) for page in context.pages):
+            with suppress(PlaywrightError):
+                report.sections.append((page.url, page.locator("body").inner_text(timeout=5_000)[:3000]))
+    return report
+
+
 @pytest.fixture
-def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+def open_page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Callable[..., Page]]:
     """A function that opens an address in a browser of its own and waits for the page to settle.
 
-    Any request to another host, any error in the page's console and any dialog fails the test.
+    Any request to another host, any error in the page's console and any dialog fails the test. Of a test that
+    fails, what was on its pages is in the report.
     """
-    contexts: list[Any] = []
+    contexts: list[BrowserContext] = []
+    request.node.stash[_CONTEXTS] = contexts
     problems: list[str] = []
 
     def open_(

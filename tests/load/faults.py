@@ -80,10 +80,11 @@ _SAME: Final = 0.01
 _PAGE_S: Final = 600.0
 # After so long without the end of a page, a visitor loads it again.
 _RELOADS_S: Final = 120.0
-_PATIENCE_S: Final = 900.0
+# Nothing measured so far took longer than a minute to go on; what is stuck must not hold the other tests up for long.
+_PATIENCE_S: Final = 300.0
 _DISK_BYTES: Final = 96 * 2**20
-# How long a full disk stays full, at most.
-_FULL_S: Final = 60.0
+# How long a run may take to fail.
+_FAILS_S: Final = 60.0
 _YEAR_S: Final = 365 * 86_400
 
 # What the system says of the time of day, so many seconds off.
@@ -140,16 +141,20 @@ class Size:
         epochs: of a run.
         batch: its examples a step; fewer take longer.
         pause_s: longest time in a round before something is killed.
+        reads_s: how long a visitor reads an answer; without that, they take what a run needs of a small machine.
+        full_s: longest time that a full disk stays full: without room, a run can't even write down that it failed.
     """
 
     visitors: int
     epochs: int
     batch: int
     pause_s: float
+    reads_s: float
+    full_s: float
 
 
-SMALL: Final = Size(visitors=2, epochs=30, batch=8, pause_s=0.5)
-LONG: Final = Size(visitors=3, epochs=100, batch=2, pause_s=8.0)
+SMALL: Final = Size(visitors=2, epochs=30, batch=8, pause_s=0.5, reads_s=0.5, full_s=10.0)
+LONG: Final = Size(visitors=3, epochs=100, batch=2, pause_s=8.0, reads_s=0.0, full_s=60.0)
 SIZES: Final = {"small": SMALL, "long": LONG}
 
 
@@ -261,7 +266,7 @@ class People:
 
     def __init__(self, address: str, size: Size, report: Report) -> None:
         self._address = address
-        self._people = size.visitors
+        self._people, self._reads_s = size.visitors, size.reads_s
         self._report = report
         self._quiet: dict[tuple[int, int], tuple[tuple[str, float], ...]] = {}
         settings = Settings()
@@ -322,6 +327,7 @@ class People:
                 continue
             await asyncio.to_thread(self._judge, one, number, turn, asked)
             turn += one.finished
+            await asyncio.sleep(self._reads_s)
 
     def _judge(self, one: Visit, number: int, turn: int, asked: float) -> None:
         others = set(range(self._people)) - {number}
@@ -603,7 +609,7 @@ def _node_dies(site: Site, people: People, report: Report) -> Callable[[], bool]
 
 
 def _fails_and_goes_on(
-    runs: Runs, report: Report, run: RunFolder, reason: Reason, relieve: Callable[[], None]
+    runs: Runs, report: Report, run: RunFolder, reason: Reason, wait_s: float, relieve: Callable[[], None]
 ) -> Callable[[], bool]:
     """Waits until a run has failed, unless it gets over it by itself; relieves it, and lets it go on."""
 
@@ -611,11 +617,11 @@ def _fails_and_goes_on(
         state = run.state
         return state is not None and state.status in OVER
 
-    until(over, _FULL_S)
+    until(over, wait_s)
     before = _written(run)
     relieve()
     # Without room not even its failure could be written down: that comes now, or it gets on.
-    until(lambda: over() or _written(run) > before, _FULL_S)
+    until(lambda: over() or _written(run) > before, _FAILS_S)
     state = run.state
     if state is not None and state.status == "failed":
         if state.reason != reason:
@@ -624,7 +630,7 @@ def _fails_and_goes_on(
     return _gets_on(run)
 
 
-def _disk_fills(site: Site, runs: Runs, report: Report) -> Callable[[], bool] | None:
+def _disk_fills(site: Site, runs: Runs, report: Report, full_s: float) -> Callable[[], bool] | None:
     here = _working(runs)
     if here is None:
         return None
@@ -633,7 +639,7 @@ def _disk_fills(site: Site, runs: Runs, report: Report) -> Callable[[], bool] | 
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
-    return _fails_and_goes_on(runs, report, here[0], "disk", filler.unlink)
+    return _fails_and_goes_on(runs, report, here[0], "disk", full_s, filler.unlink)
 
 
 def _begun(run: RunFolder) -> bool:
@@ -649,7 +655,7 @@ def _memory_runs_out(runs: Runs, report: Report, chance: random.Random) -> Calla
     run, process = here
     with suppress(psutil.NoSuchProcess):
         resource.prlimit(process.pid, resource.RLIMIT_AS, (0, resource.RLIM_INFINITY))
-    return _fails_and_goes_on(runs, report, run, "memory", lambda: None)
+    return _fails_and_goes_on(runs, report, run, "memory", _FAILS_S, lambda: None)
 
 
 def _server_runs_short(site: Site, people: People, runs: Runs, chance: random.Random) -> Callable[[], bool]:
@@ -784,7 +790,7 @@ def run_rounds(
                 if kind == "worker":
                     goes_on = _worker_dies(runs)
                 elif kind == "disk":
-                    goes_on = _disk_fills(site, runs, report)
+                    goes_on = _disk_fills(site, runs, report, size.full_s)
                 else:
                     goes_on = _memory_runs_out(runs, report, chance)
                 began = time.monotonic()  # it may have waited for one that gets on, and for it to fail

@@ -259,6 +259,7 @@ def test_longest_match_is_wordpiece(word: str) -> None:
         ("an\u0303o\u00ad nue\u200bvo\ufeff", "año nuevo"),
         ("a\x00b\u0007c", "abc"),
         ("“¿Qué?” —dijo— 👩\u200d🚀", "“¿Qué?” —dijo— 👩\u200d🚀"),
+        ("  dos   palabras ", "dos palabras"),
         (" \u00a0 ", ""),
     ],
 )

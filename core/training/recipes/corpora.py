@@ -44,6 +44,9 @@ def clean_paragraph(text: str) -> str:
     NFC; control, private-use and zero-width characters dropped; every run of white space (no-break
     and thin spaces included) becomes one space. Accents, «comillas», “curly quotes”, dashes and emoji stay.
     """
+    if text.isprintable():
+        # Nearly all of it: no white space but the plain one, and nothing unseen. Ten times as fast.
+        return unicodedata.normalize("NFC", " ".join(text.split()))
     spaced = _SPACES.sub(" ", text)
     return unicodedata.normalize("NFC", _SPACES.sub(" ", _UNSEEN.sub("", spaced)).strip())
 
