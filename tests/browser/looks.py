@@ -10,10 +10,13 @@ CHOSEN = "[aria-checked=true], [data-selected=true]"
 # Streamlit's own menu and upload area break a rule each by themselves.
 MENU = "[data-testid=stSidebarNavItems]"
 UPLOAD = "[data-testid=stFileUploaderDropzone]"
-# A colour halfway between two is no colour of the page's. Spinners never end, so they are not waited for.
-_STILL = """() => Promise.allSettled(
-    document.getAnimations().filter(a => isFinite(a.effect.getComputedTiming().endTime)).map(a => a.finished)
-).then(() => true)"""
+# A colour halfway between two is no colour of the page's. Spinners never end, and what is taken off the page meanwhile
+# may not either.
+_STILL = """() => {
+  const ends = document.getAnimations()
+    .filter(a => a.playState === "running" && isFinite(a.effect.getComputedTiming().endTime)).map(a => a.finished)
+  return Promise.race([Promise.allSettled(ends), new Promise(later => setTimeout(later, 5000))]).then(() => true)
+}"""
 
 
 def axe(page: Page, *excluded: str) -> list[tuple[str, str, str]]:
