@@ -110,8 +110,8 @@ chromium: setup-dev
 	  if [ -x "$$bundled" ]; then echo "$$bundled"; else return 1; fi; \
 	}; \
 	apt_install() { \
-	  "$$@" apt-get update -qq; \
-	  "$$@" apt-get install -y -qq chromium-headless-shell || "$$@" apt-get install -y -qq chromium; \
+	  "$$@" apt-get update -qq && \
+	    { "$$@" apt-get install -y -qq chromium-headless-shell || "$$@" apt-get install -y -qq chromium; }; \
 	}; \
 	if ! find_one > $(CHROMIUM_PATH); then \
 	  echo "No Chromium here: installing one for the browser tests..."; \

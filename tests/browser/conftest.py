@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 from tests.conftest import ROOT, free_port
@@ -78,14 +78,31 @@ def serve_app(script: Path = ROOT / "app.py", *, port: int = 0, **environment: s
             process.wait()
 
 
+_BROWSER = pytest.StashKey[Browser]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Adds to the report of a test that failed what was on the browser's pages."""
+    report: Any = yield
+    browser = item.config.stash.get(_BROWSER, None)
+    if report.failed and call.when == "call" and browser is not None:
+        for page in (page for context in browser.contexts for page in context.pages):
+            with suppress(PlaywrightError):
+                report.sections.append((page.url, page.locator("body").inner_text(timeout=5_000)[:3000]))
+    return report
+
+
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def chromium(pytestconfig: pytest.Config) -> Iterator[Browser]:
     path = chromium_path()
     if path is None:
         pytest.skip("no Chromium is installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        pytestconfig.stash[_BROWSER] = browser
         yield browser
+        del pytestconfig.stash[_BROWSER]
         browser.close()
 
 
@@ -96,29 +113,13 @@ def app_url() -> Iterator[str]:
         yield address
 
 
-_CONTEXTS = pytest.StashKey[list[BrowserContext]]()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Adds to the report of a test that failed what was on its pages."""
-    report: Any = yield
-    if report.failed and call.when == "call":
-        for page in (page for context in item.stash.get(_CONTEXTS, []) for page in context.pages):
-            with suppress(PlaywrightError):
-                report.sections.append((page.url, page.locator("body").inner_text(timeout=5_000)[:3000]))
-    return report
-
-
 @pytest.fixture
-def open_page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Callable[..., Page]]:
+def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     """A function that opens an address in a browser of its own and waits for the page to settle.
 
-    Any request to another host, any error in the page's console and any dialog fails the test. Of a test that
-    fails, what was on its pages is in the report.
+    Any request to another host, any error in the page's console and any dialog fails the test.
     """
-    contexts: list[BrowserContext] = []
-    request.node.stash[_CONTEXTS] = contexts
+    contexts: list[Any] = []
     problems: list[str] = []
 
     def open_(

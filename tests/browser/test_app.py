@@ -11,16 +11,14 @@ from urllib.parse import quote
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
-from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import connect
 
 from core.lens.tokenization import MAX_CHARACTERS
 from core.ui.system.form import VIEWS as SYSTEM_VIEWS
 from core.ui.tokenization.form import VIEWS
 from tests.browser.conftest import serve_app, settle
 from tests.hub_server import serve
-from tests.load.visitors import in_a_loop
+from tests.load.visitors import asked, in_a_loop, stream
 
 pytestmark = pytest.mark.browser
 
@@ -84,17 +82,7 @@ def test_a_page_that_is_left_does_not_begin_again_over_the_next_one(app_url: str
     """What a browser sends when the gauges ask for their next time just after a link was clicked."""
 
     async def look() -> list[bool]:
-        async with connect(
-            app_url.replace("http://", "ws://") + "/_stcore/stream",
-            subprotocols=["streamlit"],  # type: ignore[list-item]
-            max_size=None,
-        ) as socket:
-
-            async def ask(page: str = "", fragment: str = "") -> None:
-                message = BackMsg()
-                message.rerun_script.page_script_hash = page
-                message.rerun_script.fragment_id = fragment
-                await socket.send(message.SerializeToString())
+        async with stream(app_url, 60) as socket:
 
             async def messages(ends: int, seconds: float) -> AsyncIterator[Any]:
                 with suppress(TimeoutError):
@@ -107,14 +95,14 @@ def test_a_page_that_is_left_does_not_begin_again_over_the_next_one(app_url: str
                             if not ends:
                                 return
 
-            await ask()
+            await socket.send(asked())
             first = [message async for message in messages(1, 60)]
             home = [m.new_session.page_script_hash for m in first if m.WhichOneof("type") == "new_session"][-1]
             pages = [m.navigation.app_pages for m in first if m.WhichOneof("type") == "navigation"][-1]
             (there,) = [page.page_script_hash for page in pages if page.url_pathname == "tokenization"]
             fragment = next(m.delta.fragment_id for m in first if m.delta.fragment_id)
-            await ask(there)
-            await ask(home, fragment)
+            await socket.send(asked(there))
+            await socket.send(asked(home, fragment))
             seen = [message async for message in messages(2, 8)]
             assert any(message.WhichOneof("type") == "script_finished" for message in seen)
             begun = [message.new_session for message in seen if message.WhichOneof("type") == "new_session"]

@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, expect
-from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from core.ui.server.headers import headers
@@ -24,13 +23,12 @@ from tests.browser.looks import OpenPage
 from tests.browser.proxied import CONFIG, Answer, Copies, Nginx, ask
 from tests.conftest import ROOT, free_port
 from tests.load.mixed import metric
-from tests.load.visitors import in_a_loop, visits
+from tests.load.visitors import in_a_loop, stream, visits
 from tests.training import tiny
 
 pytestmark = pytest.mark.browser
 
 COOKIE = "taller_replica"
-STREAM = "/_stcore/stream"
 QUESTION = {"task": "sentiment", "tl": "es", "text": "Me gusta mucho"}
 
 
@@ -132,12 +130,7 @@ def test_a_file_may_be_as_large_as_the_app_takes_it(nginx: Nginx) -> None:
 
 
 async def _stream(address: str, **more: str) -> Any:
-    return await connect(
-        address.replace("http://", "ws://") + STREAM,
-        subprotocols=["streamlit"],  # type: ignore[list-item]
-        additional_headers={name.replace("_", "-"): value for name, value in more.items()},
-        open_timeout=60,
-    )
+    return await stream(address, 60, {name.replace("_", "-"): value for name, value in more.items()})
 
 
 def test_nobody_is_somebody_else_by_writing_so(nginx: Nginx, copies: Copies) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -85,6 +85,33 @@ class Session:
         return Visit("\n".join(parts), finished, first, time.perf_counter() - began)
 
 
+def asked(page: str = "", fragment: str = "") -> bytes:
+    """What a browser sends to have a page, or a fragment of it, run; each named by Streamlit's own mark."""
+    message = BackMsg()
+    message.rerun_script.page_script_hash = page
+    message.rerun_script.fragment_id = fragment
+    return message.SerializeToString()
+
+
+def stream(address: str, timeout: float, headers: Mapping[str, str] | None = None) -> Any:
+    """The connection over which a page and its server talk: to be awaited, or entered.
+
+    Args:
+        address: of the server, with ``http://``.
+        timeout: seconds to wait for it.
+        headers: more than a browser's own.
+    """
+    from websockets.asyncio.client import connect
+
+    return connect(
+        address.replace("http://", "ws://") + "/_stcore/stream",
+        subprotocols=["streamlit"],  # type: ignore[list-item]
+        additional_headers=headers,
+        max_size=None,
+        open_timeout=timeout,
+    )
+
+
 @asynccontextmanager
 async def session(address: str, page: str, timeout: float, query: dict[str, str]) -> AsyncIterator[Session]:
     """Opens ``page`` with ``query``; its script runs when it is asked to.
@@ -95,10 +122,7 @@ async def session(address: str, page: str, timeout: float, query: dict[str, str]
         timeout: seconds to wait for the connection.
         query: what its link carries.
     """
-    from websockets.asyncio.client import connect
-
-    url = address.replace("http://", "ws://") + "/_stcore/stream"
-    async with connect(url, subprotocols=["streamlit"], max_size=None, open_timeout=timeout) as socket:  # type: ignore[list-item]
+    async with stream(address, timeout) as socket:
         yield Session(socket, page, query)
 
 

@@ -8,14 +8,11 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from core.ui.server.leaving import Leaving
-from tests.load.visitors import in_a_loop
+from tests.load.visitors import asked, in_a_loop
 
 
-def asked(page: str, fragment: str = "") -> dict[str, Any]:
-    message = BackMsg()
-    message.rerun_script.page_script_hash = page
-    message.rerun_script.fragment_id = fragment
-    return {"type": "websocket.receive", "bytes": message.SerializeToString()}
+def sent(page: str, fragment: str = "") -> dict[str, Any]:
+    return {"type": "websocket.receive", "bytes": asked(page, fragment)}
 
 
 def passed(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -35,13 +32,13 @@ def passed(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_a_fragment_of_the_page_that_was_left_is_not_run() -> None:
-    home, there = asked("home"), asked("tokenization")
-    gauges, marks = asked("home", "gauges"), asked("tokenization", "marks")
+    home, there = sent("home"), sent("tokenization")
+    gauges, marks = sent("home", "gauges"), sent("tokenization", "marks")
     assert passed([home, gauges, there, gauges, marks, gauges]) == [home, gauges, there, marks]
 
 
 def test_whoever_goes_back_is_let_in_again() -> None:
-    home, there, gauges = asked("home"), asked("tokenization"), asked("home", "gauges")
+    home, there, gauges = sent("home"), sent("tokenization"), sent("home", "gauges")
     assert passed([there, gauges, home, gauges]) == [there, home, gauges]
 
 
@@ -55,11 +52,11 @@ def test_whoever_goes_back_is_let_in_again() -> None:
     ],
 )
 def test_what_it_does_not_know_passes(message: dict[str, Any]) -> None:
-    there = asked("tokenization")
+    there = sent("tokenization")
     assert passed([there, message, there]) == [there, message, there]
 
 
 def test_a_page_named_by_its_address_may_have_any_fragment() -> None:
     # The browser learns the page's own mark with the first run.
-    first, gauges = asked(""), asked("home", "gauges")
+    first, gauges = sent(""), sent("home", "gauges")
     assert passed([gauges, first, gauges]) == [gauges, first, gauges]
