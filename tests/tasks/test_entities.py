@@ -1,5 +1,6 @@
 """Entities: hand-worked aggregation of pieces, spans, windows, offsets, refusals."""
 
+from itertools import pairwise, product
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 
 from core.errors import InputInvalid
 from core.runtime.bundle import ModelBundle
-from core.tasks.entities import TASK, EntitiesRequest, Strategy, TaggedWord, spans
+from core.tasks.entities import TASK, EntitiesRequest, Order, Strategy, TaggedWord, legal_path, spans
 from tests.tasks.stubs import bundle, piece_ids
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
@@ -26,8 +27,8 @@ def tagging(table: dict[str, tuple[float, ...]], window: int = 512) -> ModelBund
     return bundle(answer, window=window, labels=LABELS)
 
 
-def find(model: ModelBundle, text: str, strategy: Strategy = "first") -> Any:
-    return TASK.run(model, [EntitiesRequest(text, strategy)])[0]
+def find(model: ModelBundle, text: str, strategy: Strategy = "first", order: Order = "sequence") -> Any:
+    return TASK.run(model, [EntitiesRequest(text, strategy, order)])[0]
 
 
 # "Valparaíso" is cut into val ##para ##iso: its pieces disagree.
@@ -71,6 +72,47 @@ def test_tags_become_spans() -> None:
     # Some models write I- alone, as CoNLL-2003 did.
     assert found("I-LOC", "I-LOC", "O", "I-LOC") == [("LOC", 0, 2), ("LOC", 3, 4)]
     assert found("O") == []
+
+
+def brute_force(chances: torch.Tensor) -> list[int]:
+    """The likeliest of all sequences in which each ``I-`` follows its own kind."""
+
+    def legal(path: tuple[int, ...]) -> bool:
+        names = ["O", *(LABELS[tag] for tag in path)]
+        return all(not tag.startswith("I-") or last[2:] == tag[2:] for last, tag in pairwise(names))
+
+    paths = [path for path in product(range(len(LABELS)), repeat=len(chances)) if legal(path)]
+    return list(max(paths, key=lambda path: sum(float(chances[n, tag].log()) for n, tag in enumerate(path))))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_path_is_the_likeliest_of_all_legal_ones(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    chances = (2 * torch.randn(6, len(LABELS), generator=generator)).softmax(-1)
+    chances[0, LABELS.index("B-LOC")] = 2.0  # a text whose model opens entities with B-
+    assert legal_path(chances, LABELS) == brute_force(chances)
+
+
+def test_words_that_contradict_one_another_agree_as_a_sequence() -> None:
+    model = tagging({"new": (0.05, 0.1, 0.05, 0.75, 0.05), "london": (0.01, 0.0, 0.55, 0.04, 0.4)})
+    assert [(e.text, e.kind) for e in find(model, "In New London.", order="alone").entities] == [
+        ("New", "LOC"),
+        ("London", "PER"),
+    ]
+    together = find(model, "In New London.")
+    (entity,) = together.entities
+    assert (entity.text, entity.kind) == ("New London", "LOC")
+    assert entity.score == pytest.approx((0.75 + 0.4) / 2, rel=1e-4)
+    # What each piece says by itself is shown as it is.
+    assert [piece.tag for piece in together.pieces if piece.piece == "london"] == ["I-PER"]
+    assert [word.tag for word in together.words][1:3] == ["B-LOC", "I-LOC"]
+
+
+def test_a_model_that_writes_no_b_is_understood() -> None:
+    # As CoNLL-2003: I- alone, B- only between two neighbours of one kind.
+    model = tagging({"london": (0.02, 0.0, 0.0, 0.03, 0.95), "ana": (0.05, 0.0, 0.95, 0.0, 0.0)})
+    found = find(model, "London and London Ana")
+    assert [(e.text, e.kind) for e in found.entities] == [("London", "LOC"), ("London", "LOC"), ("Ana", "PER")]
 
 
 def test_long_texts_are_read_in_windows_and_nothing_is_counted_twice() -> None:

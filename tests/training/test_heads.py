@@ -1,5 +1,6 @@
 """The heads' recipes: what they read, that nothing measured is trained on, how they count, and that they learn."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,30 @@ def test_of_wikianns_fragments_what_may_be_a_work_is_not_learnt() -> None:
     assert found.tags == ("B-PER", "O", "?", "O", "O", "B-MISC", "I-MISC", "O", "O", "?")
 
 
+def test_the_english_sets_are_brought_to_one_scheme() -> None:
+    peoples = entities.with_peoples(
+        [Tagged(("French", "Ana", "met", "a", "Polish", "girl"), ("O", "B-PER", "O", "O", "?", "O"))]
+    )
+    assert peoples[0].tags == ("B-MISC", "B-PER", "O", "O", "B-MISC", "O")
+    title = ("Springfield", ",", "New", "Jersey", "and", "Lee", ",", "Ang")
+    (found,) = entities.one_place_each(
+        [Tagged(title, ("B-LOC", "I-LOC", "I-LOC", "I-LOC", "O", "B-PER", "I-PER", "I-PER"))]
+    )
+    assert found.tags == ("B-LOC", "O", "B-LOC", "I-LOC", "O", "B-PER", "I-PER", "I-PER")
+
+
+def test_some_sentences_lose_their_capitals_and_some_get_nothing_else() -> None:
+    sentences = [Tagged(("Ana", "sings", str(number)), ("B-PER", "O", "O")) for number in range(2000)]
+    found = entities.uncapitalized(sentences, share=0.1)
+    first = [sentence.words[0] for sentence in found]
+    assert 150 < first.count("ana") < 250 and 60 < first.count("ANA") < 140
+    assert first.count("Ana") + first.count("ana") + first.count("ANA") == 2000
+    assert [s.words[2] for s in found] == [s.words[2] for s in sentences] and {s.tags for s in found} == {
+        ("B-PER", "O", "O")
+    }
+    assert found == entities.uncapitalized(sentences, share=0.1)
+
+
 def test_of_a_word_that_may_be_anything_nothing_is_learnt(tokenizer: Any) -> None:
     (row,) = entities.rows([Tagged(("He", "saw", "Hamlet"), ("O", "O", entities.UNSURE))], tokenizer)
     assert [label for label in row["labels"] if label != entities.IGNORED] == [0, 0]
@@ -149,12 +174,26 @@ def test_a_teacher_is_believed_where_it_is_sure_and_does_not_contradict_what_is_
 
 
 def test_unlabelled_sentences_come_in_words(shared_dir: Path) -> None:
-    found = entities.unlabelled(shared_dir / "data")
+    found = entities.unlabelled(shared_dir / "data", "es")
     assert len(found) > 5_000
     assert all(len(words) == len(proper) for words, proper in found)
     (treebank,) = (own for own in found if " ".join(own[0]).startswith("De allí procedía la familia del escritor"))
     named = [word for word, proper in zip(*treebank, strict=True) if proper]
     assert named == ["Blas", "Pajarero", "Plaza", "San", "Pedro"]
+    english = [words for words, _proper in entities.unlabelled(shared_dir / "data", "en")]
+    assert len(english) > 15_000 and not any("-LRB-" in words for words in english)
+    # Initials end no sentence.
+    assert not any(re.fullmatch(r"[A-Z]\.", words[-1]) and len(words) < 8 for words in english)
+
+
+def test_names_that_a_teacher_saw_in_sentences_take_the_place_of_titles(shared_dir: Path) -> None:
+    seen = Tagged(("Then", "Zyxwvut", "Quarries", "closed"), ("O", "B-ORG", "I-ORG", "O"))
+    found = entities.training(shared_dir / "data", "en", [seen])
+    assert [s for s in found if " ".join(s.words).lower() == "then zyxwvut quarries closed"]
+    tagged = {s.words[a:b] for s in found for kind, a, b in entities.spans(s.tags) if kind == "ORG"}
+    assert ("Zyxwvut", "Quarries") in tagged
+    made = [s for s in found if s.words[:3] == ("Zyxwvut", "Quarries", "announced")]
+    assert made and all(s.tags[:2] == ("B-ORG", "I-ORG") for s in made)
 
 
 def test_entities_are_learnt(tokenizer: Any, tmp_path: Path) -> None:

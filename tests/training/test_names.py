@@ -1,6 +1,8 @@
-"""Sentences with names for entities-es: templates, and everyday sentences labelled by known names."""
+"""Sentences with names for both languages: templates, and everyday sentences labelled by known names."""
 
-from core.training.data import Tagged
+import pytest
+
+from core.training.data import Tagged, spans
 from core.training.recipes import names
 from core.training.recipes.entities import LABELS
 from core.training.samples import entities
@@ -36,15 +38,43 @@ def test_the_gazetteer_keeps_whole_names_of_one_kind() -> None:
     assert len(found["MISC"]) > 100
 
 
-def test_templates_are_filled_and_tagged() -> None:
-    rows, misc = names.templates()
-    found = names.from_templates(names.gazetteer(WIKI), 2 * len(rows))
-    assert len(found) == 2 * len(rows) and found == names.from_templates(names.gazetteer(WIKI), 2 * len(rows))
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_templates_are_filled_and_tagged(language: str) -> None:
+    rows, lists = names.templates(language)
+    known = names.gazetteer(WIKI, language)
+    found = names.from_templates(known, 2 * len(rows), language=language)
+    assert len(found) == 2 * len(rows) and found == names.from_templates(known, 2 * len(rows), language=language)
+    slots = {"PER", "LOC", "ORG", "FIRST", "YEAR", "NUMBER", *lists}
+    assert lists and slots >= {word for row in rows for word in row if word.isupper() and len(word) > 2} - {"XIV"}
     for sentence in found:
         assert len(sentence.words) == len(sentence.tags)
         assert set(sentence.tags) <= set(LABELS)
-        assert not {"PER", "LOC", "ORG", "MISC", "FIRST", "YEAR", "NUMBER"} & set(sentence.words)
-    assert len(set(misc)) == len(misc)
+        assert not slots & set(sentence.words)
+    assert all(len(set(own)) == len(own) for own in lists.values())
+
+
+def test_a_name_may_hold_another() -> None:
+    known = names.gazetteer(WIKI, "en")
+    own = {"EVENT": [("YEAR", "LOC", "Open")], "ORG": [("Bank", "of", "LOC")]}
+    found = names.from_templates(known | own | {"BODY": own["ORG"]}, 2000, language="en")
+    held = {(kind, sentence.words[a:b]) for sentence in found for kind, a, b in spans(sentence.tags)}
+    assert ("ORG", ("Bank", "of", "Lima")) in held
+    opens = [words for kind, words in held if kind == "MISC" and words[-1] == "Open"]
+    assert opens and all(words[0].isdigit() and words[1:-1] in {("Lima",), ("Buenos", "Aires")} for words in opens)
+
+
+def test_english_words_come_as_in_wikigold() -> None:
+    found = names.split_words("Dr. J. R. R. Ruiz's dog left the U.S. army, didn't it?")
+    assert " ".join(found) == "Dr. J. R. R. Ruiz 's dog left the U.S. army , didn't it ?"
+
+
+def test_english_sentences_have_peoples_and_plain_capitals() -> None:
+    known = names.gazetteer(WIKI, "en") | {"FIRST": [("Tom",)]}
+    sentences = ["On Monday I saw Tom with a French girl.", "he sat on it"] * 40
+    found = names.in_sentences(sentences, known, bare_share=0.0, plain=names.PLAIN)
+    assert {s.tags for s in found} == {("O", "O", "O", "O", "B-PER", "O", "O", "B-MISC", "O", "O")}
+    assert {s.words[7] for s in found} > {"French"} and {s.words[1] for s in found} == {"Monday"}
+    assert not names.in_sentences(sentences, known, bare_share=0.0)
 
 
 def test_a_sentence_is_tagged_only_if_all_its_names_are_known() -> None:
@@ -76,9 +106,10 @@ def test_everyday_sentences_keep_their_shape_when_names_are_exchanged() -> None:
     assert {" ".join(s.words[5:-4]) for s in with_names} == {"Lima", "Buenos Aires"}
 
 
-def test_the_hand_written_test_is_none_of_the_templates() -> None:
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_the_hand_written_test_is_none_of_the_templates(language: str) -> None:
     # Compared by what is around the names.
-    bare = {tuple(w for w in row if not w.isupper()) for row in names.templates()[0]}
-    for sentence in entities("es"):
+    bare = {tuple(w for w in row if not w.isupper()) for row in names.templates(language)[0]}
+    for sentence in entities(language):
         around = tuple(word for word, tag in zip(sentence.words, sentence.tags, strict=True) if tag == "O")
         assert around not in bare or around == ("en", "y", "."), " ".join(sentence.words)

@@ -56,10 +56,17 @@ def test_sentiment() -> None:
     )
 
 
-@pytest.mark.parametrize("strategy", ["first", "average", "max", "simple"])
-def test_entities(strategy: str) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "order"),
+    [*((strategy, "sequence") for strategy in ("first", "average", "max", "simple")), ("first", "alone")],
+)
+def test_entities(strategy: str, order: str) -> None:
     view = BY_SLUG["entities"].view()
-    request = EntitiesRequest("Marie Curie was born in Warsaw and won the Nobel Prize twice.", strategy)  # type: ignore[arg-type]
+    # Word by word, the names of the first two contradict themselves in the middle.
+    text = (
+        "Ralph Piers Dome and the Bank Tokyo Wolf played. Marie Curie was born in Warsaw and won the Nobel Prize twice."
+    )
+    request = EntitiesRequest(text, strategy, order)  # type: ignore[arg-type]
     with torch.inference_mode():
         (result,) = view.task().run(shipped("entities-en"), [request])
     assert len(result.entities) > 1

@@ -2,10 +2,10 @@
 
     python -m core.training.recipes.entities --language en --data DIR --out DIR [--epochs N]
 
-English (on all-MiniLM-L6-v2): WikiANN, the Broad Twitter Corpus, WNUT 2017 and two thirds of Wikigold.
-Spanish (on mini-e5, which reads both languages): WikiANN, sentences with its names (``names``), and what English
-learns from. A model so trained is then the teacher of a second one (``--teacher FOLDER``): it labels Spanish
-sentences of encyclopedia and news, and where it hesitates nothing is learnt (self-training, Yarowsky 1995).
+Both on mini-e5, which reads both languages and sees capitals. English: WikiANN, sentences with its names (``names``),
+the Broad Twitter Corpus, WNUT 2017 and two thirds of Wikigold. Spanish: WikiANN, sentences with its names, and the
+English sets. A model so trained is then the teacher of a second one (``--teacher FOLDER``): it labels sentences of
+encyclopedia and news, and where it hesitates nothing is learnt (self-training, Yarowsky 1995).
 WikiNEuRal, which is non-commercial, measures only.
 """
 
@@ -22,10 +22,21 @@ import numpy as np
 import numpy.typing as npt
 
 from core.runtime.loading import with_adapter
+from core.tasks.common import like_lengths
+from core.tasks.entities import legal_path
 from core.training.data import span_tags, spans
-from core.training.recipes import adapters, names
+from core.training.recipes import adapters, names, pronouns
 from core.training.recipes.corpora import HeldOutIndex, clean_paragraph, read_file
-from core.training.recipes.labelled import Tagged, btc, conllu_entities, parallel, wikigold, wnut
+from core.training.recipes.labelled import (
+    Tagged,
+    btc,
+    conllu_entities,
+    parallel,
+    qamr_sentences,
+    squad_english,
+    wikigold,
+    wnut,
+)
 from core.training.recipes.loop import Schedule, autocast, command_line, log, padded, tensors, train
 from core.training.recipes.questions import spanish
 
@@ -34,16 +45,19 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("PER", "LOC", "ORG", "MISC")
 LABELS: Final = ("O", *(f"{mark}-{kind}" for kind in KINDS for mark in "BI"))
-BASES: Final = {"en": "minilm", "es": "mini-e5"}
-# The lower layers of mini-e5, which know the languages, stay as they are.
-FIRST_LAYER: Final = {"en": 0, "es": 4}
+BASE: Final = "mini-e5"
+# Its lower layers, which know the languages, stay as they are.
+FIRST_LAYER: Final = 4
+RANKS: Final = {"en": 12, "es": 16}
 LONGEST: Final = 96
 # Of a word that may be a name of any kind, or none: nothing is learnt there.
 UNSURE: Final = "?"
 # A teacher's label is taken where it gives it this probability.
 SURE: Final = 0.8
 IGNORED: Final = -100
-# Of the Spanish sentences with names: filled templates, and everyday ones.
+# How often Wikigold's sentences are seen: they are few, and the only ones of their kind that people have tagged.
+GOLD: Final = 5
+# Of the sentences with names: filled templates, and everyday ones.
 MADE: Final = 14_000
 EVERYDAY: Final = 8_000
 
@@ -126,8 +140,14 @@ def three_kinds(sentences: Iterable[Tagged]) -> list[Tagged]:
     return found
 
 
-def training(data: Path, language: str) -> list[Tagged]:
-    """All that may be trained on, without what is measured on."""
+def training(data: Path, language: str, more: Sequence[Tagged] = ()) -> list[Tagged]:
+    """All that may be trained on, without what is measured on.
+
+    Args:
+        data: the folder with the data sets.
+        language: ``"en"`` or ``"es"``.
+        more: sentences with a teacher's tags.
+    """
     held = list(chain.from_iterable(tests(data, language).values()))
     if language == "es":
         wiki = without_repeats(conllu_entities(data, "wikiann-es/train.conllu"), held)
@@ -137,36 +157,108 @@ def training(data: Path, language: str) -> list[Tagged]:
             *three_kinds(joined(wiki)),
             *names.from_templates(known, MADE),
             *without_repeats(everyday[:EVERYDAY], held),
-            *_english(data, unsure=True),
+            *_english(data),
+            *more,
         ]
-    return _english(data)
+    return uncapitalized([*_english_training(data, held, more), *more])
 
 
-def _english(data: Path, *, unsure: bool = False) -> list[Tagged]:
+def _english(data: Path) -> list[Tagged]:
+    """The English sets as Spanish learns from them."""
     held = list(chain.from_iterable(tests(data, "en").values()))
     gold = [sentence for sentence in wikigold(data) if not _third(sentence)]
     found = chain(btc(data), wnut(data, "train"), wnut(data, "dev"), gold * 3)
     wiki = joined(without_repeats(conllu_entities(data, "wikiann-en/train.conllu"), held))
     kept = without_repeats(found, held)
-    return [*(three_kinds(wiki) if unsure else wiki), *kept, *(s for s in gold for _turn in range(2))]
+    return [*three_kinds(wiki), *kept, *(s for s in gold for _turn in range(2))]
+
+
+def with_peoples(sentences: Iterable[Tagged]) -> list[Tagged]:
+    """What only some sets have: adjectives of nations and creeds are names of the other kind."""
+    peoples = {name[0] for name in names.templates("en")[1]["PEOPLE"] if len(name) == 1}
+    return [
+        Tagged(
+            s.words,
+            tuple("B-MISC" if t in ("O", UNSURE) and w in peoples else t for w, t in zip(s.words, s.tags, strict=True)),
+        )
+        for s in sentences
+    ]
+
+
+def one_place_each(sentences: Iterable[Tagged]) -> list[Tagged]:
+    """Titles such as "Springfield, Illinois" are two places."""
+    found = []
+    for sentence in sentences:
+        tags = list(sentence.tags)
+        for kind, start, end in spans(sentence.tags):
+            commas = [at for at in range(start + 1, end - 1) if sentence.words[at] == ","]
+            if kind == "LOC" and commas:
+                for at in commas:
+                    tags[at : at + 2] = ["O", "B-LOC"]
+        found.append(Tagged(sentence.words, tuple(tags)))
+    return found
+
+
+def uncapitalized(sentences: Iterable[Tagged], share: float = 0.06, seed: int = 1) -> list[Tagged]:
+    """Some sentences without any capital, as people type on phones, and half as many in capitals, as headlines are."""
+    chance = random.Random(seed)
+    found = []
+    for sentence in sentences:
+        draw, words = chance.random(), sentence.words
+        if draw < share:
+            words = tuple(word.lower() for word in words)
+        elif draw < 1.5 * share:
+            words = tuple(word.upper() for word in words)
+        found.append(Tagged(words, sentence.tags))
+    return found
+
+
+def _english_training(data: Path, held: Sequence[Tagged], more: Sequence[Tagged]) -> list[Tagged]:
+    wiki = without_repeats(conllu_entities(data, "wikiann-en/train.conllu"), held)
+    known = names.gazetteer([*wiki, *more], "en")
+    if more:  # what WikiANN calls organizations are often songs and people; a teacher saw its own in sentences
+        known["ORG"] = names.gazetteer(more, "en")["ORG"]
+    gold = without_repeats((s for s in wikigold(data) if not _third(s)), held)
+    tweets = without_repeats(btc(data), held)
+    rare = without_repeats(chain(wnut(data, "train"), wnut(data, "dev")), held)
+    everyday = names.in_sentences((en for en, _es in parallel(data, "tatoeba/train.tsv.xz")), known, plain=names.PLAIN)
+    return [
+        *with_peoples(three_kinds(joined(one_place_each(wiki)))),
+        *names.from_templates(known, MADE, language="en"),
+        *without_repeats(everyday[:EVERYDAY], held),
+        *with_peoples([*tweets, *rare, *rare]),
+        *(s for s in gold for _turn in range(GOLD)),
+    ]
 
 
 # A paragraph's sentences: nothing else is done with them, so a wrong cut costs little.
-_END: Final = re.compile(r"(?<=[.!?…»\"])\s+(?=[¿¡«\"(]?[A-ZÁÉÍÓÚÑ0-9])")
+_END: Final = re.compile(r"(?<=[.!?…»\"])(?<!\b[A-Z]\.)(?<!\b[DMS][rt]\.)(?<!\bMrs\.)\s+(?=[¿¡«\"(]?[A-ZÁÉÍÓÚÑ0-9])")
 
 
-def unlabelled(data: Path) -> list[tuple[tuple[str, ...], tuple[bool | None, ...]]]:
-    """Spanish sentences of encyclopedia and news, in words, and of each word whether it is a proper noun.
+Unlabelled = tuple[tuple[str, ...], tuple[bool | None, ...]]
 
-    From the paragraphs of SQuAD-es, where that isn't known (``None``), and from Universal Dependencies' treebanks GSD
-    and PUD, where people have said so.
-    """
-    found: list[tuple[tuple[str, ...], tuple[bool | None, ...]]] = []
-    for paragraph in dict.fromkeys(question.context for question in spanish(data)):
+
+def _of_paragraphs(paragraphs: Iterable[str]) -> list[Unlabelled]:
+    found: list[Unlabelled] = []
+    for paragraph in dict.fromkeys(paragraphs):
         for sentence in _END.split(clean_paragraph(paragraph)):
             words = names.split_words(sentence)
             if 5 <= len(words) <= 70:
                 found.append((words, (None,) * len(words)))
+    return found
+
+
+def unlabelled(data: Path, language: str) -> list[Unlabelled]:
+    """Sentences of encyclopedia and news, in words, and of each word whether it is a proper noun.
+
+    Spanish: from the paragraphs of SQuAD-es, where that isn't known (``None``), and from Universal Dependencies'
+    treebanks GSD and PUD, where people have said so. English: from SQuAD's, QAMR's sentences and GAP's paragraphs.
+    """
+    if language == "en":
+        asked = (question.context for question in squad_english(data))
+        told = (request.text for part in ("development", "validation") for request in pronouns.gap(data, part))
+        return _of_paragraphs(chain(asked, qamr_sentences(data).values(), told))
+    found = _of_paragraphs(question.context for question in spanish(data))
     for file in sorted((data / "ud-es").iterdir()):
         for block in read_file(file).split("\n\n"):
             inside = 0
@@ -186,9 +278,7 @@ def unlabelled(data: Path) -> list[tuple[tuple[str, ...], tuple[bool | None, ...
     return found
 
 
-def taught(
-    model: Any, tokenizer: Any, sentences: Sequence[tuple[tuple[str, ...], tuple[bool | None, ...]]], device: str
-) -> list[Tagged]:
+def taught(model: Any, tokenizer: Any, sentences: Sequence[Unlabelled], device: str) -> list[Tagged]:
     """Sentences with a teacher's tags, ``UNSURE`` where it hesitates or where it contradicts what is known.
 
     Args:
@@ -275,27 +365,38 @@ def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
     return set(spans(tags))
 
 
-def chances(model: Any, tokenizer: Any, sentences: Sequence[Tagged], device: str) -> list[list[tuple[str, float]]]:
-    """The likeliest tag of each word and its probability, ``("O", 1.0)`` for words behind the window."""
+def _probabilities(model: Any, tokenizer: Any, sentences: Sequence[Tagged], device: str) -> "list[torch.Tensor]":
+    """The probability of each tag for each sentence's words that fit the window, each ``(words, tags)``."""
     import torch
 
-    found = []
     encoded = rows([Tagged(sentence.words, ("O",) * len(sentence.words)) for sentence in sentences], tokenizer)
-    with torch.inference_mode(), autocast(device):
-        for start in range(0, len(encoded), 64):
-            part = encoded[start : start + 64]
-            best = adapters.scores(model, tensors(collate(part), device)).logits.float().softmax(-1).max(-1)
-            own = zip(best.indices.cpu().tolist(), best.values.cpu().tolist(), strict=True)
-            for row, (guess, chance), sentence in zip(part, own, sentences[start : start + 64], strict=True):
-                places = [place for place, label in enumerate(row["labels"]) if label != IGNORED]
-                tags = [(LABELS[guess[place]], chance[place]) for place in places]
-                found.append(tags + [("O", 1.0)] * (len(sentence.words) - len(tags)))
+    found = [torch.empty(0)] * len(encoded)
+    for places in like_lengths([len(row["ids"]) for row in encoded], 64):
+        part = [encoded[place] for place in places]
+        with torch.inference_mode(), autocast(device):
+            chances = adapters.scores(model, tensors(collate(part), device)).logits.float().softmax(-1).cpu()
+        for place, row, own in zip(places, part, chances, strict=True):
+            found[place] = own[[index for index, label in enumerate(row["labels"]) if label != IGNORED]]
+    return found
+
+
+def chances(model: Any, tokenizer: Any, sentences: Sequence[Tagged], device: str) -> list[list[tuple[str, float]]]:
+    """The likeliest tag of each word and its probability, ``("O", 1.0)`` for words behind the window."""
+    found = []
+    for own, sentence in zip(_probabilities(model, tokenizer, sentences, device), sentences, strict=True):
+        best = own.max(-1)
+        tags = [(LABELS[tag], chance) for tag, chance in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+        found.append(tags + [("O", 1.0)] * (len(sentence.words) - len(tags)))
     return found
 
 
 def predict(model: Any, tokenizer: Any, sentences: Sequence[Tagged], device: str) -> list[list[str]]:
-    """A tag for each word that fits the window, ``"O"`` for those behind it."""
-    return [[tag for tag, _chance in row] for row in chances(model, tokenizer, sentences, device)]
+    """A tag for each word that fits the window, as the page chooses them; ``"O"`` for those behind it."""
+    found = []
+    for own, sentence in zip(_probabilities(model, tokenizer, sentences, device), sentences, strict=True):
+        tags = [LABELS[tag] for tag in legal_path(own, LABELS)]
+        found.append(tags + ["O"] * (len(sentence.words) - len(tags)))
+    return found
 
 
 def f1(model: Any, tokenizer: Any, sentences: Sequence[Tagged], device: str) -> dict[str, Any]:
@@ -312,27 +413,35 @@ def f1(model: Any, tokenizer: Any, sentences: Sequence[Tagged], device: str) -> 
 
 
 def _more(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--language", choices=sorted(BASES), required=True)
-    parser.add_argument("--teacher", type=Path, help="for Spanish: the folder of a model that labels more sentences")
+    parser.add_argument("--language", choices=sorted(RANKS), required=True)
+    parser.add_argument("--teacher", type=Path, help="the folder of a model that labels more sentences")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     given, options = command_line("entities", Options, arguments, _more)
-    base, data, out, device = BASES[given.language], given.data, given.out, given.device
-    tokenizer = adapters.load_tokenizer(base)
-    found = training(data, given.language)
+    data, out, device = given.data, given.out, given.device
+    tokenizer = adapters.load_tokenizer(BASE)
+    more: list[Tagged] = []
     if given.teacher is not None:
-        teacher = with_adapter(adapters.base_folder(base), given.teacher, "TokenClassification").to(device).eval()
+        teacher = with_adapter(adapters.base_folder(BASE), given.teacher, "TokenClassification").to(device).eval()
         held = list(chain.from_iterable(tests(data, given.language).values()))
-        found += without_repeats(taught(teacher, tokenizer, unlabelled(data), device), held)
+        more = without_repeats(taught(teacher, tokenizer, unlabelled(data, given.language), device), held)
+    found = training(data, given.language, more)
     log(out, {"train": len(found), "words": sum(len(sentence.words) for sentence in found)})
     batches = adapters.Shuffled(rows(found, tokenizer), options.batch, collate, options.seed)
     schedule = Schedule(options.epochs * batches.per_epoch, options.learning_rate, warmup=0.06, seed=options.seed)
-    first = FIRST_LAYER[given.language]
-    model = adapters.build(base, "TokenClassification", LABELS, seed=options.seed, first=first, dropout=not first)
+    model = adapters.build(
+        BASE,
+        "TokenClassification",
+        LABELS,
+        rank=RANKS[given.language],
+        seed=options.seed,
+        first=FIRST_LAYER,
+        dropout=False,
+    )
     train(model, batches, losses, schedule, out, device=device, options={"batch": options.batch, "rows": len(found)})
-    adapters.export(model, base, out / "model")
+    adapters.export(model, BASE, out / "model")
     model.eval()
     for name, test in tests(data, given.language).items():
         log(out, {"test": name, **f1(model, tokenizer, test, device)})

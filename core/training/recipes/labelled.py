@@ -273,17 +273,20 @@ def squad_english(data: Path) -> list[Question]:
 _PTB: Final = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "``": '"', "''": '"'}
 
 
+def qamr_sentences(data: Path) -> dict[str, str]:
+    """The sentences of Wikipedia and Wikinews that QAMR asks about, in words with spaces between, by their name."""
+    lines = archive_text(data, "qa", "qamr-en/wiki-sentences.tsv").splitlines()
+    pairs = (line.split("\t", 1) for line in lines if "\t" in line)
+    return {name: " ".join(_PTB.get(word, word) for word in sentence.split()) for name, sentence in pairs}
+
+
 def qamr(data: Path) -> Iterator[Question]:
     """Questions on single sentences (Michael et al. 2018), the first annotator's answer."""
-    sentences = dict(
-        line.split("\t", 1)
-        for line in archive_text(data, "qa", "qamr-en/wiki-sentences.tsv").splitlines()
-        if "\t" in line
-    )
+    sentences = qamr_sentences(data)
     for split in ("dev", "test"):
         for line in archive_text(data, "qa", f"qamr-en/{split}.tsv").splitlines():
             cells = line.split("\t")
-            words = [_PTB.get(word, word) for word in sentences.get(cells[0], "").split()]
+            words = sentences.get(cells[0], "").split()
             chosen = [int(number) for number in cells[6].split()] if cells[6] else []
             if not words or not chosen or chosen[-1] - chosen[0] + 1 != len(chosen) or chosen[-1] >= len(words):
                 continue  # an answer that is not one stretch can't be pointed at

@@ -37,6 +37,11 @@ STRATEGIES: Final = {
     "max": N_("la de su pieza más segura"),
     "simple": N_("ninguna: cada pieza la suya"),
 }
+# Whether the tags of words agree with one another.
+ORDERS: Final = {
+    "sequence": N_("elegidas juntas, sin contradicciones (Viterbi)"),
+    "alone": N_("cada una la suya"),
+}
 
 
 def kind_name(kind: str) -> str:
@@ -72,7 +77,11 @@ def _form(form: Form) -> EntitiesRequest:
         placeholder=_("Pega una noticia o escribe una frase con nombres"),
     )
     _options(form)
-    return EntitiesRequest(text or "", form["strategy"] or "first")
+    return _request(text or "", form)
+
+
+def _request(text: str, form: Form) -> EntitiesRequest:
+    return EntitiesRequest(text, form["strategy"] or "first", form["order"] or "sequence")
 
 
 def _options(form: Form) -> None:
@@ -84,6 +93,21 @@ def _options(form: Form) -> None:
         required=True,
         persist_state="session",
         wrap=True,
+    )
+    st.segmented_control(
+        _("Qué etiquetas se quedan las palabras"),
+        list(ORDERS),
+        format_func=lambda key: _(ORDERS[key]),
+        key=form.key("order"),
+        required=True,
+        persist_state="session",
+        wrap=True,
+        disabled=form["strategy"] == "simple",
+        help=_(
+            "Sola, una palabra puede contradecir a la de antes: un lugar que sigue como organización. El algoritmo de "
+            "Viterbi elige todas juntas: la serie con la mayor probabilidad en que toda I sigue a una B o una I de su "
+            "tipo. Si cada pieza guarda su etiqueta, no hay nada que elegir."
+        ),
     )
 
 
@@ -134,7 +158,27 @@ def _show(shown: Shown) -> None:
 
 
 def _code(request: EntitiesRequest, item: ModelEntry) -> str:
-    own = "index" if request.strategy == "simple" else "word"
+    simple = request.strategy == "simple"
+    if request.order == "sequence" and not simple:
+        choice = (
+            "path = rows.argmax(-1).tolist()\n"
+            "names = [model.config.id2label[index] for index in range(rows.shape[1])]\n"
+            'if any(names[best].startswith("B-") for best in path):  # else the model writes I- alone\n'
+            "    # The likeliest sequence in which each I- goes on with what stands before it (Viterbi).\n"
+            '    goes_on = torch.tensor([name.startswith("I-") for name in names])\n'
+            "    own = torch.tensor([[last[2:] == tag[2:] for tag in names] for last in names])\n"
+            "    steps = rows.double().clamp(min=1e-12).log()\n"
+            "    score, came = steps[0].masked_fill(goes_on, -torch.inf), []\n"
+            "    for step in steps[1:]:\n"
+            "        ways = score[:, None].masked_fill(goes_on & ~own, -torch.inf)  # (tag before, tag)\n"
+            "        came.append(ways.argmax(0))\n"
+            "        score = ways.max(0).values + step\n"
+            "    path = [int(score.argmax())]\n"
+            "    for back in reversed(came):\n"
+            "        path.insert(0, int(back[path[0]]))\n"
+        )
+    else:
+        choice = "path = rows.argmax(-1).tolist()\n"
     return (
         "import re\n" + load_lines(item, "TokenClassification") + f"\ntext = {literal(request.text)}\n"
         "found = [m.span() for m in "
@@ -147,16 +191,18 @@ def _code(request: EntitiesRequest, item: ModelEntry) -> str:
         "words = {}\n"
         "for index, word in enumerate(encoded.word_ids()):\n"
         "    if word is not None:\n"
-        f"        words.setdefault({own}, []).append((index, found[word][0]))\n"
+        f"        words.setdefault({'index' if simple else 'word'}, []).append((index, found[word][0]))\n"
         f"strategy = {request.strategy!r}\n"
-        "entities = []\n"
-        'last = "O"\n'
+        "rows = []\n"
         "for pieces in words.values():\n"
+        "    own = tags[[index for index, _ in pieces]]\n"
+        '    rows.append({"first": own[0], "average": own.mean(0), "simple": own[0],\n'
+        '                 "max": own[own.max(-1).values.argmax()]}[strategy])\n'
+        "rows = torch.stack(rows)  # (words, tags)\n" + choice + "entities = []\n"
+        'last = "O"\n'
+        "for pieces, best in zip(words.values(), path):\n"
         "    (first, begins), (last_piece, _) = pieces[0], pieces[-1]\n"
-        "    rows = tags[[index for index, _ in pieces]]\n"
-        '    row = {"first": rows[0], "average": rows.mean(0), "simple": rows[0], '
-        '"max": rows[rows.max(-1).values.argmax()]}[strategy]\n'
-        "    tag = model.config.id2label[int(row.argmax())]\n"
+        "    tag = model.config.id2label[best]\n"
         "    start, end = begins + offsets[first][0], begins + offsets[last_piece][1]\n"
         '    kind = tag.rpartition("-")[2]\n'
         '    if tag != "O" and not tag.startswith("B-") and kind == last:\n'
@@ -179,6 +225,7 @@ def _files(shown: Shown) -> tuple[Download, ...]:
             "text": shown.request.text,
             "model": shown.entry.id,
             "strategy": shown.request.strategy,
+            "order": shown.request.order,
             "entities": [
                 {"kind": e.kind, "text": e.text, "start": e.start, "end": e.end, "score": e.score}
                 for e in result.entities
@@ -203,7 +250,7 @@ def _batch(form: Form) -> "BatchSpec":
 
     return BatchSpec(
         task=_task(),
-        make=lambda text: EntitiesRequest(text, form["strategy"]),
+        make=lambda text: _request(text, form),
         columns=_columns,
         plot="labels",
         column=_("la más frecuente"),
@@ -223,6 +270,7 @@ VIEW = TaskView(
             "Marie Curie was born in Warsaw, studied at the University of Paris and won the Nobel Prize twice.",
         ),
         choice_field("strategy", *STRATEGIES),
+        choice_field("order", *ORDERS),
     ),
     catalogue=_catalogue,
     task=_task,
@@ -236,7 +284,7 @@ VIEW = TaskView(
     options=_options,
     # In small letters, so that a name with and without capitals is one name.
     contrast=Contrast(
-        make=lambda text, form: EntitiesRequest(text, form["strategy"]),
+        make=_request,
         values=lambda result: {f"{e.text.lower()} ({kind_name(e.kind)})": e.score for e in result.entities},
         unit=lambda: _("probabilidad"),
     ),

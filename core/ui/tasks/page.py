@@ -45,7 +45,7 @@ LANGUAGE_NAMES: Final = {"es": N_("en español"), "en": N_("en inglés")}
 # Every name that a field of a task may have in a link.
 FIELD_NAMES: Final = frozenset(
     {"text", "second", "question", "labels", "template", "several", "strategy", "top", "pieces", "count", "pooling"}
-    | {"tokens", "temperature", "k", "p", "beams", "seed", "pronoun", "explain", "length", "kind", "penalty"}
+    | {"tokens", "temperature", "k", "p", "beams", "seed", "pronoun", "explain", "length", "kind", "penalty", "order"}
 )
 _COMMON: Final = frozenset({"task", "tl", "mode", "model", "versus", "a", "b"})
 
