@@ -236,14 +236,27 @@ def test_what_the_entities_lesson_claims() -> None:
 
     (query,) = query_of("tasks/entities", "Hilton")
     assert [(text, kind) for text, kind, _score in kinds(query)][:2] == [("Paris Hilton", "PER"), ("Paris", "LOC")]
-    (query,) = query_of("tasks/entities", "Jefferson")
-    assert kinds(query)[0][:2] == ("Washington", "LOC") and 0.5 < kinds(query)[0][2] < 0.6
-    (query,) = query_of("tasks/entities", "rosario")
-    assert [kind for _text, kind, _score in kinds(query, "a")] == [kind for _text, kind, _score in kinds(query, "b")]
+    (reference,) = lessons()["tasks/entities"].questions[2].open
+    query = parse(reference)[1]
+    assert [found[:2] for found in kinds(query)] == [
+        ("Washington", "PER"),
+        ("Jefferson", "PER"),
+        ("Washington", "LOC"),
+    ]
+    (query,) = query_of("tasks/entities", "Amazon")
+    shop, river = kinds(query)
+    assert shop[:2] == river[:2] == ("Amazon", "ORG") and river[2] < shop[2] - 0.1
+    (query,) = query_of("tasks/entities", "baker")
+    with_capitals, without = kinds(query, "a"), kinds(query, "b")
+    assert [found[:2] for found in with_capitals] == [("Apple", "ORG"), ("New York", "LOC")]
+    assert [found[:2] for found in without] == [("apple", "ORG"), ("new york", "LOC")]
+    assert all(small[2] < tall[2] for small, tall in zip(without, with_capitals, strict=True))
+    assert ("apple", "MISC") in [found[:2] for found in kinds({**query, "b": query["b"] + "."}, "b")]
     (reference,) = lessons()["tasks/entities"].questions[1].open
     query = parse(reference)[1]
-    assert ("Mary Smith", "PER") in [found[:2] for found in kinds(query, "a")]
-    assert {("Nokuthula", "ORG"), ("Dlamini", "PER")} <= {found[:2] for found in kinds(query, "b")}
+    (mary, _london), (other, _city) = kinds(query, "a"), kinds(query, "b")
+    assert mary[:2] == ("Mary Smith", "PER") and other[:2] == ("Nokuthula Dlamini", "PER")
+    assert other[2] < mary[2] - 0.05
 
 
 def test_what_the_masked_words_lesson_claims() -> None:

@@ -227,6 +227,22 @@ def test_the_fields_of_a_task_are_there_in_its_other_views(open_app: OpenApp) ->
     assert any(str(item.key).endswith("_strategy") for item in app.get("button_group"))
 
 
+def test_the_tags_of_words_are_chosen_together_or_each_by_itself(open_app: OpenApp) -> None:
+    def order(app: AppTest) -> Any:
+        return next(item for item in app.get("button_group") if str(item.key).endswith("_order"))
+
+    app = open_app("tasks", lang="es", task="entities", tl="es")
+    assert order(app).value == "sequence" and not order(app).disabled
+    assert any("came.append" in item.value for item in app.code)
+    app = open_app("tasks", lang="es", task="entities", tl="es", order="alone")
+    assert order(app).value == "alone"
+    assert any("order=alone" in item.value for item in app.code)
+    assert not any("came.append" in item.value for item in app.code)
+    # What keeps the tags of its pieces has none to choose.
+    app = open_app("tasks", lang="es", task="entities", tl="es", strategy="simple")
+    assert order(app).disabled
+
+
 def test_a_contrast_pair_has_a_link_and_its_code(open_app: OpenApp) -> None:
     app = open_app("tasks", lang="es", task="sentiment", tl="en", mode="contrast", a="It rains.", b="It pours.")
     assert field(app, "_pair_a").value == "It rains." and field(app, "_pair_b").value == "It pours."
