@@ -7,7 +7,7 @@ make one entity (IOB2; Ramshaw & Marcus 1995).
 
 Each word's likeliest tag by itself may contradict its neighbour's: a place that goes on as an organization. By default
 the words' tags are chosen together, as the likeliest sequence that IOB2 allows (Viterbi 1967): on WikiNEuRal that is
-worth two points of F1. Pieces that keep their own tags stay as they are.
+worth two points of F1 or so. Pieces that keep their own tags stay as they are.
 """
 
 from collections import Counter
