@@ -140,37 +140,49 @@ def three_kinds(sentences: Iterable[Tagged]) -> list[Tagged]:
     return found
 
 
-def training(data: Path, language: str, more: Sequence[Tagged] = ()) -> list[Tagged]:
+def _held(data: Path, language: str) -> list[Tagged]:
+    return list(chain.from_iterable(tests(data, language).values()))
+
+
+def _english_sets(data: Path) -> tuple[list[Tagged], list[Tagged], list[Tagged], list[Tagged]]:
+    """WikiANN, tweets, WNUT's rare names, and two thirds of Wikigold."""
+    held = _held(data, "en")
+    return (
+        without_repeats(conllu_entities(data, "wikiann-en/train.conllu"), held),
+        without_repeats(btc(data), held),
+        without_repeats(chain(wnut(data, "train"), wnut(data, "dev")), held),
+        without_repeats((sentence for sentence in wikigold(data) if not _third(sentence)), held),
+    )
+
+
+def training(data: Path, language: str, teachers: Sequence[Tagged] = ()) -> list[Tagged]:
     """All that may be trained on, without what is measured on.
 
     Args:
         data: the folder with the data sets.
         language: ``"en"`` or ``"es"``.
-        more: sentences with a teacher's tags.
+        teachers: sentences with a teacher's tags.
     """
-    held = list(chain.from_iterable(tests(data, language).values()))
-    if language == "es":
-        wiki = without_repeats(conllu_entities(data, "wikiann-es/train.conllu"), held)
-        known = names.gazetteer(wiki)
-        everyday = names.in_sentences((es for _en, es in parallel(data, "tatoeba/train.tsv.xz")), known)
-        return [
-            *three_kinds(joined(wiki)),
-            *names.from_templates(known, MADE),
-            *without_repeats(everyday[:EVERYDAY], held),
-            *_english(data),
-            *more,
-        ]
-    return uncapitalized([*_english_training(data, held, more), *more])
+    more = without_repeats(teachers, _held(data, language))
+    return _english(data, more) if language == "en" else _spanish(data, more)
 
 
-def _english(data: Path) -> list[Tagged]:
-    """The English sets as Spanish learns from them."""
-    held = list(chain.from_iterable(tests(data, "en").values()))
-    gold = [sentence for sentence in wikigold(data) if not _third(sentence)]
-    found = chain(btc(data), wnut(data, "train"), wnut(data, "dev"), gold * 3)
-    wiki = joined(without_repeats(conllu_entities(data, "wikiann-en/train.conllu"), held))
-    kept = without_repeats(found, held)
-    return [*three_kinds(wiki), *kept, *(s for s in gold for _turn in range(2))]
+def _spanish(data: Path, more: Sequence[Tagged]) -> list[Tagged]:
+    held = _held(data, "es")
+    wiki = without_repeats(conllu_entities(data, "wikiann-es/train.conllu"), held)
+    known = names.gazetteer(wiki)
+    everyday = names.in_sentences((es for _en, es in parallel(data, "tatoeba/train.tsv.xz")), known)
+    titles, tweets, rare, gold = _english_sets(data)
+    return [
+        *three_kinds(joined(wiki)),
+        *names.from_templates(known, MADE),
+        *without_repeats(everyday[:EVERYDAY], held),
+        *three_kinds(joined(titles)),
+        *tweets,
+        *rare,
+        *(sentence for sentence in gold for _turn in range(3)),
+        *more,
+    ]
 
 
 def with_peoples(sentences: Iterable[Tagged]) -> list[Tagged]:
@@ -213,22 +225,22 @@ def uncapitalized(sentences: Iterable[Tagged], share: float = 0.06, seed: int = 
     return found
 
 
-def _english_training(data: Path, held: Sequence[Tagged], more: Sequence[Tagged]) -> list[Tagged]:
-    wiki = without_repeats(conllu_entities(data, "wikiann-en/train.conllu"), held)
+def _english(data: Path, more: Sequence[Tagged]) -> list[Tagged]:
+    wiki, tweets, rare, gold = _english_sets(data)
     known = names.gazetteer([*wiki, *more], "en")
     if more:  # what WikiANN calls organizations are often songs and people; a teacher saw its own in sentences
         known["ORG"] = names.gazetteer(more, "en")["ORG"]
-    gold = without_repeats((s for s in wikigold(data) if not _third(s)), held)
-    tweets = without_repeats(btc(data), held)
-    rare = without_repeats(chain(wnut(data, "train"), wnut(data, "dev")), held)
     everyday = names.in_sentences((en for en, _es in parallel(data, "tatoeba/train.tsv.xz")), known, plain=names.PLAIN)
-    return [
-        *with_peoples(three_kinds(joined(one_place_each(wiki)))),
-        *names.from_templates(known, MADE, language="en"),
-        *without_repeats(everyday[:EVERYDAY], held),
-        *with_peoples([*tweets, *rare, *rare]),
-        *(s for s in gold for _turn in range(GOLD)),
-    ]
+    return uncapitalized(
+        [
+            *with_peoples(three_kinds(joined(one_place_each(wiki)))),
+            *names.from_templates(known, MADE, language="en"),
+            *without_repeats(everyday[:EVERYDAY], _held(data, "en")),
+            *with_peoples([*tweets, *rare, *rare]),
+            *(sentence for sentence in gold for _turn in range(GOLD)),
+            *more,
+        ]
+    )
 
 
 # A paragraph's sentences: nothing else is done with them, so a wrong cut costs little.
@@ -422,12 +434,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given, options = command_line("entities", Options, arguments, _more)
     data, out, device = given.data, given.out, given.device
     tokenizer = adapters.load_tokenizer(BASE)
-    more: list[Tagged] = []
+    labelled: list[Tagged] = []
     if given.teacher is not None:
         teacher = with_adapter(adapters.base_folder(BASE), given.teacher, "TokenClassification").to(device).eval()
-        held = list(chain.from_iterable(tests(data, given.language).values()))
-        more = without_repeats(taught(teacher, tokenizer, unlabelled(data, given.language), device), held)
-    found = training(data, given.language, more)
+        labelled = taught(teacher, tokenizer, unlabelled(data, given.language), device)
+    found = training(data, given.language, labelled)
     log(out, {"train": len(found), "words": sum(len(sentence.words) for sentence in found)})
     batches = adapters.Shuffled(rows(found, tokenizer), options.batch, collate, options.seed)
     schedule = Schedule(options.epochs * batches.per_epoch, options.learning_rate, warmup=0.06, seed=options.seed)

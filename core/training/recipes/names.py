@@ -90,7 +90,7 @@ def gazetteer(tagged: Iterable[Tagged], language: str = "es") -> dict[str, list[
 
 
 def _drawn(names: Names, slot: str, chance: random.Random) -> Name:
-    """A name for a slot; what it has room for itself is drawn, too, but from WikiANN's names alone."""
+    """A name for a slot; what it has room for itself is drawn, too, but never from the lists that stand in."""
     if slot in _INSTEAD:
         other, share = _INSTEAD[slot]
         if other in names and chance.random() < share:

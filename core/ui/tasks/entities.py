@@ -85,23 +85,11 @@ def _request(text: str, form: Form) -> EntitiesRequest:
 
 
 def _options(form: Form) -> None:
-    st.segmented_control(
-        _("Qué etiqueta recibe una palabra cortada en piezas"),
-        list(STRATEGIES),
-        format_func=lambda key: _(STRATEGIES[key]),
-        key=form.key("strategy"),
-        required=True,
-        persist_state="session",
-        wrap=True,
-    )
-    st.segmented_control(
+    form.choose("strategy", _("Qué etiqueta recibe una palabra cortada en piezas"), STRATEGIES)
+    form.choose(
+        "order",
         _("Qué etiquetas se quedan las palabras"),
-        list(ORDERS),
-        format_func=lambda key: _(ORDERS[key]),
-        key=form.key("order"),
-        required=True,
-        persist_state="session",
-        wrap=True,
+        ORDERS,
         disabled=form["strategy"] == "simple",
         help=_(
             "Sola, una palabra puede contradecir a la de antes: un lugar que sigue como organización. El algoritmo de "

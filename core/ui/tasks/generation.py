@@ -61,15 +61,7 @@ def _form(form: Form) -> GenerationRequest:
         persist_state="session",
         placeholder=_("Escribe unas palabras y el modelo sigue"),
     )
-    strategy = st.segmented_control(
-        _("Cómo se elige cada token"),
-        list(STRATEGIES),
-        format_func=lambda key: _(STRATEGIES[key]),
-        key=form.key("strategy"),
-        required=True,
-        persist_state="session",
-        wrap=True,
-    )
+    strategy = form.choose("strategy", _("Cómo se elige cada token"), STRATEGIES)
     most = get_settings().generation_tokens
     # A link may come from a server that allows more.
     st.session_state[form.key("tokens")] = min(most, form["tokens"])

@@ -60,15 +60,7 @@ def _form(form: Form) -> ClassificationRequest:
         persist_state="session",
         placeholder=_("Escribe una opinión: de una película, un restaurante, una clase…"),
     )
-    method = st.segmented_control(
-        _("Cómo se mide cuánto pesó cada palabra"),
-        list(METHODS),
-        format_func=lambda key: _(METHODS[key]),
-        key=form.key("explain"),
-        required=True,
-        persist_state="session",
-        wrap=True,
-    )
+    method = form.choose("explain", _("Cómo se mide cuánto pesó cada palabra"), METHODS)
     methods: dict[str, tuple[Method, ...]] = {"gradients": ("gradients",), "both": ("occlusion", "gradients")}
     return ClassificationRequest(text or "", methods.get(method or "", ("occlusion",)))
 

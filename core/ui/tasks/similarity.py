@@ -37,15 +37,7 @@ def _form(form: Form) -> SimilarityRequest:
     text = st.text_area(
         _("Tus frases, una por línea (hasta 50)"), key=form.key("text"), height=150, persist_state="session"
     )
-    pooling = st.segmented_control(
-        _("De dónde sale el vector de la frase"),
-        list(POOLINGS),
-        format_func=lambda key: _(POOLINGS[key]),
-        key=form.key("pooling"),
-        required=True,
-        persist_state="session",
-        wrap=True,
-    )
+    pooling = form.choose("pooling", _("De dónde sale el vector de la frase"), POOLINGS)
     return SimilarityRequest(split_lines(text or ""), "cls" if pooling == "cls" else "mean")
 
 

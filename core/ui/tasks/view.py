@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import streamlit as st
 
 from core.catalog import ModelEntry
+from core.i18n import gettext as _
 from core.runtime.engine import Outcome
 from core.runtime.task import Task
 from core.ui.guess import Question
@@ -100,6 +101,31 @@ class Form:
     def __getitem__(self, name: str) -> Any:
         """A field's value now."""
         return st.session_state[self.key(name)]
+
+    def choose(
+        self, name: str, label: str, options: Mapping[str, str], *, disabled: bool = False, help: str | None = None
+    ) -> str | None:
+        """One of a few words, as buttons side by side.
+
+        Args:
+            name: of the field, a ``choice_field``.
+            label: in the reader's language.
+            options: each word and what it is called, not yet translated.
+            disabled: whether nobody can choose now.
+            help: what the question mark says.
+        """
+        chosen: str | None = st.segmented_control(
+            label,
+            list(options),
+            format_func=lambda key: _(options[key]),
+            key=self.key(name),
+            required=True,
+            persist_state="session",
+            wrap=True,
+            disabled=disabled,
+            help=help,
+        )
+        return chosen
 
     def put(self, values: Mapping[str, Any]) -> None:
         """Sets fields, as an example does; those that it doesn't name go back to their default."""
